@@ -1,0 +1,154 @@
+// Copyright The Posthorn Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package eventlog
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// Message is one stored message.
+type Message struct {
+	// Seq is its sequence in its stream, from 1.
+	Seq uint64
+	// Time is when it was stored.
+	Time time.Time
+	// Data are its bytes; the receiver owns them.
+	Data []byte
+}
+
+// Append stores the records of one namespace's events and returns once each is durable, with their
+// sequences. On an error the sequence of a record that was not stored is 0, and the others are
+// stored all the same: a producer that tries again relies on deduplication.
+//
+// Errors: ErrFull, ErrUnavailable.
+func (l *Log) Append(ctx context.Context, namespace string, records [][]byte) ([]uint64, error) {
+	subject := subjectEvents + namespace
+	acks := make([]Ack, len(records))
+	for i, r := range records {
+		acks[i] = publish(l.producer, subject, r)
+	}
+	seqs := make([]uint64, len(records))
+	var failed error
+	for i, a := range acks {
+		seq, err := a.Wait(ctx)
+		if err != nil && failed == nil {
+			failed = fmt.Errorf("append event: %w", err)
+		}
+		seqs[i] = seq
+	}
+	return seqs, failed
+}
+
+// Ack is a message on its way into a stream.
+type Ack struct {
+	future jetstream.PubAckFuture
+	err    error
+}
+
+// publish sends a message without waiting for its acknowledgement.
+func publish(js jetstream.JetStream, subject string, data []byte) Ack {
+	future, err := js.PublishAsync(subject, data)
+	return Ack{future, err}
+}
+
+// Wait returns the message's sequence once it is stored.
+func (a Ack) Wait(ctx context.Context) (uint64, error) {
+	if a.err != nil {
+		return 0, classify("publish", a.err)
+	}
+	select {
+	case ack := <-a.future.Ok():
+		return ack.Sequence, nil
+	case err := <-a.future.Err():
+		return 0, classify("publish", err)
+	case <-ctx.Done():
+		return 0, fmt.Errorf("publish: %w: %w", ErrUnavailable, ctx.Err())
+	}
+}
+
+// LastEvent is the sequence of the newest event; 0 when there never was one.
+func (l *Log) LastEvent(ctx context.Context) (uint64, error) {
+	info, err := l.events.Info(ctx)
+	if err != nil {
+		return 0, classify("read last event", err)
+	}
+	return info.State.LastSeq, nil
+}
+
+// FirstEvent is the sequence of the oldest event that is still there.
+func (l *Log) FirstEvent(ctx context.Context) (uint64, error) {
+	info, err := l.events.Info(ctx)
+	if err != nil {
+		return 0, classify("read first event", err)
+	}
+	return info.State.FirstSeq, nil
+}
+
+// ReadEvents calls handle for every event from the sequence on, in order, until stop is called. A
+// handle that blocks holds back the reading, and costs no memory.
+func (l *Log) ReadEvents(ctx context.Context, from uint64, handle func(Message)) (stop func(), err error) {
+	consumer, err := l.events.OrderedConsumer(ctx, jetstream.OrderedConsumerConfig{
+		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: max(from, 1),
+	})
+	if err != nil {
+		return nil, classify("read events", err)
+	}
+	reading, err := consumer.Consume(func(m jetstream.Msg) {
+		if msg, ok := received(m); ok {
+			handle(msg)
+		}
+	}, jetstream.PullMaxMessages(readAhead))
+	if err != nil {
+		return nil, classify("read events", err)
+	}
+	return func() {
+		reading.Stop()
+		<-reading.Closed()
+	}, nil
+}
+
+// readAhead is how many events the client asks for at once.
+const readAhead = 2_000
+
+// received turns a message of the client into ours.
+func received(m jetstream.Msg) (Message, bool) {
+	meta, err := m.Metadata()
+	if err != nil {
+		return Message{}, false // not a message of a stream: nothing that we stored
+	}
+	return Message{Seq: meta.Sequence.Stream, Time: meta.Timestamp, Data: m.Data()}, true
+}
+
+// RecentEvents calls handle for the events stored since then, oldest first, but for the newest max
+// of them at most.
+func (l *Log) RecentEvents(ctx context.Context, since time.Time, most int, handle func(Message)) error {
+	info, err := l.events.Info(ctx)
+	if err != nil {
+		return classify("read recent events", err)
+	}
+	from := uint64(1)
+	if last := info.State.LastSeq; last > uint64(most) { //nolint:gosec // most is positive
+		from = last - uint64(most) + 1 //nolint:gosec // likewise
+	}
+	return l.scan(ctx, l.events, "", from, func(m Message) {
+		if !m.Time.Before(since) {
+			handle(m)
+		}
+	})
+}
+
+// TrimEvents removes the events below the sequence. The caller answers for their being settled.
+func (l *Log) TrimEvents(ctx context.Context, below uint64) error {
+	return classify("trim events", l.events.Purge(ctx, jetstream.WithPurgeSequence(below)))
+}
+
+// EventAt is the sequence of the first event stored at or after that time; ErrNotFound when there
+// is none.
+func (l *Log) EventAt(ctx context.Context, at time.Time) (uint64, error) {
+	return l.at(ctx, streamEvents, at)
+}

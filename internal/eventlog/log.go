@@ -1,0 +1,180 @@
+// Copyright The Posthorn Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package eventlog
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// Options configure a Log.
+type Options struct {
+	// Dir holds the engine's files.
+	Dir string
+	// MaxBytes is what all streams together may take; 0 means 80 % of the file system that Dir is
+	// on, and more than that is cut to it, since a full file system is worse than a full log.
+	MaxBytes int64
+	// SyncAlways makes every write reach the disk before it is acknowledged. Without it a crash of
+	// the process loses nothing, and a power loss at most what SyncInterval covers.
+	SyncAlways bool
+	// SyncInterval is how often files are synced without SyncAlways; 0 means 10 s.
+	SyncInterval time.Duration
+	// DeadLetterAge is how long dead letters are kept; 0 means 30 days.
+	DeadLetterAge time.Duration
+	// KeyAge is how long Idempotency-Keys are kept; 0 means 24 hours. MaxKeys bounds their number
+	// (the oldest go); 0 means 100,000, about 28 MB of memory in the engine.
+	KeyAge  time.Duration
+	MaxKeys int64
+	// Logger receives what the engine reports; nil means slog.Default.
+	Logger *slog.Logger
+}
+
+// eventShare is the part of MaxBytes that events may take. The rest is room for what follows from
+// them: an outcome must never wait for room that only outcomes can make.
+const eventShare = 0.6
+
+// diskShare is the part of the file system that the engine may take at most.
+const diskShare = 0.8
+
+// Log is the durable side of a dispatcher. It is safe for concurrent use.
+type Log struct {
+	opts     Options
+	server   *server.Server
+	producer jetstream.JetStream
+	core     jetstream.JetStream
+	conns    []*nats.Conn
+
+	events, waiting, deadLetters, attempts jetstream.Stream
+	keys, state                            jetstream.Stream
+}
+
+// Open starts the embedded engine in o.Dir and makes sure that its streams are there.
+func Open(ctx context.Context, o Options) (*Log, error) {
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	if o.SyncInterval == 0 {
+		o.SyncInterval = 10 * time.Second
+	}
+	if o.DeadLetterAge == 0 {
+		o.DeadLetterAge = 30 * 24 * time.Hour
+	}
+	if o.KeyAge == 0 {
+		o.KeyAge = 24 * time.Hour
+	}
+	if o.MaxKeys == 0 {
+		o.MaxKeys = 100_000
+	}
+	limit, err := storageLimit(o.Dir, o.MaxBytes)
+	if err != nil {
+		return nil, err
+	}
+	o.MaxBytes = limit
+	srv, err := startEmbedded(o)
+	if err != nil {
+		return nil, err
+	}
+	l := &Log{opts: o, server: srv}
+	if err := l.open(ctx); err != nil {
+		l.Close()
+		return nil, err
+	}
+	return l, nil
+}
+
+// open connects and creates the streams.
+func (l *Log) open(ctx context.Context) error {
+	var err error
+	if l.producer, err = l.client("posthorn-producer"); err != nil {
+		return err
+	}
+	if l.core, err = l.client("posthorn-dispatcher"); err != nil {
+		return err
+	}
+	return l.createStreams(ctx)
+}
+
+// client opens a connection with a JetStream client on it.
+func (l *Log) client(name string) (jetstream.JetStream, error) {
+	conn, err := connect(l.server, name)
+	if err != nil {
+		return nil, err
+	}
+	l.conns = append(l.conns, conn)
+	js, err := jetstream.New(conn,
+		jetstream.WithPublishAsyncMaxPending(32_768),
+		jetstream.WithPublishAsyncTimeout(publishTimeout),
+		jetstream.WithDefaultTimeout(publishTimeout))
+	if err != nil {
+		return nil, fmt.Errorf("create JetStream client: %w", err)
+	}
+	return js, nil
+}
+
+// publishTimeout bounds the wait for the engine's acknowledgement. An embedded engine answers in
+// microseconds; where it does not, its disk is broken, and callers are told so.
+const publishTimeout = 5 * time.Second
+
+// Close stops the engine. What was acknowledged is on disk.
+func (l *Log) Close() {
+	for _, c := range l.conns {
+		c.Close()
+	}
+	l.server.Shutdown()
+	l.server.WaitForShutdown()
+}
+
+// MaxBytes is what all streams together may take.
+func (l *Log) MaxBytes() int64 { return l.opts.MaxBytes }
+
+// Usage is the engine's size, in bytes: of everything, and of the events alone, with their limit.
+type Usage struct {
+	Total, TotalLimit   int64
+	Events, EventsLimit int64
+}
+
+// Usage asks the engine for its size.
+func (l *Log) Usage(ctx context.Context) (Usage, error) {
+	account, err := l.core.AccountInfo(ctx)
+	if err != nil {
+		return Usage{}, classify("read usage", err)
+	}
+	events, err := l.events.Info(ctx)
+	if err != nil {
+		return Usage{}, classify("read usage", err)
+	}
+	return Usage{
+		Total: int64(account.Store), TotalLimit: l.opts.MaxBytes, //nolint:gosec // bytes on a disk
+		Events: int64(events.State.Bytes), EventsLimit: events.Config.MaxBytes, //nolint:gosec // likewise
+	}, nil
+}
+
+// storageLimit is the configured limit, cut to the file system's share.
+func storageLimit(dir string, configured int64) (int64, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return 0, fmt.Errorf("create data directory: %w", err)
+	}
+	var fs syscall.Statfs_t
+	if err := syscall.Statfs(dir, &fs); err != nil {
+		return 0, fmt.Errorf("look at file system of %s: %w", dir, err)
+	}
+	limit := int64(float64(fs.Blocks) * float64(fs.Bsize) * diskShare)
+	if configured > 0 && configured < limit {
+		limit = configured
+	}
+	return limit, nil
+}
+
+// token makes one subject token of an object's name: names may hold dots, tokens may not, and an
+// underscore is in no name of Kubernetes.
+func token(name string) string { return strings.ReplaceAll(name, ".", "_") }

@@ -1,0 +1,155 @@
+// Copyright The Posthorn Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package eventlog
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// scanBatch is how many messages a scan asks for at once.
+const scanBatch = 2_000
+
+// scan calls handle for every message that a stream holds from the sequence on, oldest first, and
+// returns at its end. A filter narrows it to the subjects that match; empty means all.
+func (l *Log) scan(ctx context.Context, s jetstream.Stream, filter string, from uint64, handle func(Message)) error {
+	cfg := jetstream.ConsumerConfig{
+		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: max(from, 1),
+		AckPolicy: jetstream.AckNonePolicy, MemoryStorage: true, InactiveThreshold: time.Minute,
+		FilterSubject: filter,
+	}
+	consumer, err := s.CreateConsumer(ctx, cfg)
+	if err != nil {
+		return classify("scan", err)
+	}
+	name := consumer.CachedInfo().Name
+	defer func() { _ = s.DeleteConsumer(context.WithoutCancel(ctx), name) }()
+	for left := consumer.CachedInfo().NumPending; left > 0; {
+		batch, err := consumer.Fetch(scanBatch, jetstream.FetchMaxWait(publishTimeout))
+		if err != nil {
+			return classify("scan", err)
+		}
+		n := uint64(0)
+		for m := range batch.Messages() {
+			n++
+			if msg, ok := received(m); ok {
+				handle(msg)
+			}
+			if n == left {
+				break
+			}
+		}
+		if err := batch.Error(); err != nil {
+			return classify("scan", err)
+		}
+		if n == 0 {
+			return nil // removed meanwhile
+		}
+		left -= min(n, left)
+		if err := ctx.Err(); err != nil {
+			return fmt.Errorf("scan: %w", err)
+		}
+	}
+	return nil
+}
+
+// getRequest is the body of a direct get (NATS ADR-31).
+type getRequest struct {
+	Seq       uint64     `json:"seq,omitempty"`
+	Batch     int        `json:"batch,omitempty"`
+	MaxBytes  int        `json:"max_bytes,omitempty"`
+	NextFor   string     `json:"next_by_subj,omitempty"`
+	UpToSeq   uint64     `json:"up_to_seq,omitempty"`
+	StartTime *time.Time `json:"start_time,omitempty"`
+}
+
+// maxBatchBytes bounds the answer to one direct get.
+const maxBatchBytes = 16 << 20
+
+// get reads messages directly, without a consumer. It returns ErrNotFound when there are none.
+func (l *Log) get(ctx context.Context, stream string, r getRequest) ([]Message, error) {
+	conn := l.core.Conn()
+	inbox := conn.NewRespInbox()
+	sub, err := conn.SubscribeSync(inbox)
+	if err != nil {
+		return nil, classify("get", err)
+	}
+	defer func() { _ = sub.Unsubscribe() }()
+	if r.Batch > 0 {
+		r.MaxBytes = maxBatchBytes
+	}
+	body, err := json.Marshal(r)
+	if err != nil {
+		return nil, fmt.Errorf("encode request: %w", err)
+	}
+	if err := conn.PublishRequest("$JS.API.DIRECT.GET."+stream, inbox, body); err != nil {
+		return nil, classify("get", err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
+	defer cancel()
+	return collect(ctx, sub, r.Batch > 0)
+}
+
+// collect gathers the answers to a direct get: one message, or a batch up to its end mark.
+func collect(ctx context.Context, sub *nats.Subscription, batch bool) ([]Message, error) {
+	var all []Message
+	for {
+		m, err := sub.NextMsgWithContext(ctx)
+		if err != nil {
+			if ctx.Err() != nil {
+				err = nats.ErrTimeout
+			}
+			return nil, classify("get", err)
+		}
+		switch m.Header.Get("Status") {
+		case "":
+		case "204": // the batch's end
+			return all, nil
+		case "404":
+			if len(all) > 0 {
+				return all, nil
+			}
+			return nil, fmt.Errorf("get: %w", ErrNotFound)
+		default:
+			return nil, fmt.Errorf("get: %w: %s", ErrUnavailable, m.Header.Get("Description"))
+		}
+		msg, err := direct(m)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, msg)
+		if !batch {
+			return all, nil
+		}
+	}
+}
+
+// direct reads the sequence and time of a directly read message from its headers.
+func direct(m *nats.Msg) (Message, error) {
+	seq, err1 := strconv.ParseUint(m.Header.Get(jetstream.SequenceHeader), 10, 64)
+	at, err2 := time.Parse(time.RFC3339Nano, m.Header.Get(jetstream.TimeStampHeaer))
+	if err := errors.Join(err1, err2); err != nil {
+		return Message{}, fmt.Errorf("read stored message: %w", err)
+	}
+	return Message{Seq: seq, Time: at, Data: m.Data}, nil
+}
+
+// at is the sequence of a stream's first message at or after the time.
+func (l *Log) at(ctx context.Context, stream string, t time.Time) (uint64, error) {
+	found, err := l.get(ctx, stream, getRequest{StartTime: &t, Batch: 1})
+	if err != nil {
+		return 0, err
+	}
+	if len(found) == 0 {
+		return 0, fmt.Errorf("get: %w", ErrNotFound)
+	}
+	return found[0].Seq, nil
+}

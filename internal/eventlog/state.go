@@ -1,0 +1,98 @@
+// Copyright The Posthorn Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package eventlog
+
+import (
+	"context"
+	"strings"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// StateKey names one value of the small state: what it is about, and the object's namespace and
+// name. A value about no object has neither.
+type StateKey struct {
+	Kind, Namespace, Name string
+}
+
+// String is the key's subject tail.
+func (k StateKey) String() string {
+	if k.Namespace == "" {
+		return k.Kind
+	}
+	return k.Kind + "." + k.Namespace + "." + token(k.Name)
+}
+
+// parseStateKey reads the subject tail that String wrote.
+func parseStateKey(s string) StateKey {
+	kind, rest, _ := strings.Cut(s, ".")
+	namespace, name, _ := strings.Cut(rest, ".")
+	return StateKey{kind, namespace, strings.ReplaceAll(name, "_", ".")}
+}
+
+// PutState stores the values, each in place of the one before, and returns when all are durable.
+func (l *Log) PutState(ctx context.Context, values map[StateKey][]byte) error {
+	acks := make([]Ack, 0, len(values))
+	for k, v := range values {
+		acks = append(acks, publish(l.core, subjectState+k.String(), v))
+	}
+	for _, a := range acks {
+		if _, err := a.Wait(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// State reads all values.
+func (l *Log) State(ctx context.Context) (map[StateKey][]byte, error) {
+	values := map[StateKey][]byte{}
+	consumer, err := l.state.OrderedConsumer(ctx, jetstream.OrderedConsumerConfig{DeliverPolicy: jetstream.DeliverAllPolicy})
+	if err != nil {
+		return nil, classify("read state", err)
+	}
+	info, err := l.state.Info(ctx)
+	if err != nil {
+		return nil, classify("read state", err)
+	}
+	if info.State.Msgs == 0 {
+		return values, nil
+	}
+	messages, err := consumer.Messages()
+	if err != nil {
+		return nil, classify("read state", err)
+	}
+	defer messages.Stop()
+	for {
+		m, err := messages.Next(jetstream.NextContext(ctx))
+		if err != nil {
+			return nil, classify("read state", err)
+		}
+		values[parseStateKey(strings.TrimPrefix(m.Subject(), subjectState))] = m.Data()
+		if meta, err := m.Metadata(); err != nil || meta.NumPending == 0 {
+			return values, nil //nolint:nilerr // a message without metadata is not of a stream
+		}
+	}
+}
+
+// RemoveState removes a value. Removing one that is not there is no error.
+func (l *Log) RemoveState(ctx context.Context, k StateKey) error {
+	return classify("remove state", l.state.Purge(ctx, jetstream.WithPurgeSubject(subjectState+k.String())))
+}
+
+// PutKey remembers what came of an Idempotency-Key, for Options.KeyAge. key is a subject token: the
+// caller hashes what the producer sent.
+func (l *Log) PutKey(ctx context.Context, key string, value []byte) error {
+	_, err := publish(l.producer, subjectKeys+key, value).Wait(ctx)
+	return err
+}
+
+// GetKey reads what came of an Idempotency-Key.
+func (l *Log) GetKey(ctx context.Context, key string) (value []byte, ok bool, err error) {
+	found, err := l.page(ctx, streamKeys, getRequest{Seq: 1, Batch: 1, NextFor: subjectKeys + key})
+	if err != nil || len(found) == 0 {
+		return nil, false, err
+	}
+	return found[0].Data, true, nil
+}

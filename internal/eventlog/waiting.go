@@ -1,0 +1,105 @@
+// Copyright The Posthorn Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package eventlog
+
+import (
+	"context"
+	"errors"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// Place is where a waiting delivery or a dead letter belongs: the subscription's namespace and
+// name, and the endpoint, whose namespace may be another.
+type Place struct {
+	Namespace, Subscription         string
+	EndpointNamespace, EndpointName string
+}
+
+// subject is the place's subject below a stream's prefix.
+func (p Place) subject(prefix string) string {
+	endpoint := token(p.EndpointName)
+	if p.EndpointNamespace != p.Namespace {
+		endpoint = p.EndpointNamespace + "/" + endpoint
+	}
+	return prefix + p.Namespace + "." + endpoint + "." + token(p.Subscription)
+}
+
+// StoreWaiting stores a delivery that waits. The caller awaits the Ack.
+func (l *Log) StoreWaiting(p Place, data []byte) Ack {
+	return publish(l.core, p.subject(subjectWaiting), data)
+}
+
+// StoreDeadLetter stores a delivery that ended without success. The caller awaits the Ack.
+func (l *Log) StoreDeadLetter(p Place, data []byte) Ack {
+	return publish(l.core, p.subject(subjectDeadLetters), data)
+}
+
+// Waiting reads one waiting delivery; ErrNotFound when it was removed.
+func (l *Log) Waiting(ctx context.Context, seq uint64) (Message, error) {
+	found, err := l.get(ctx, streamWaiting, getRequest{Seq: seq})
+	if err != nil {
+		return Message{}, err
+	}
+	return found[0], nil
+}
+
+// RemoveWaiting removes a waiting delivery. Removing one that is gone is no error.
+func (l *Log) RemoveWaiting(ctx context.Context, seq uint64) error {
+	err := l.waiting.DeleteMsg(ctx, seq)
+	var api *jetstream.APIError
+	if errors.As(err, &api) && (api.ErrorCode == codeNoMessage || api.ErrorCode == codeDeleteFailed) {
+		return nil
+	}
+	return classify("remove waiting delivery", err)
+}
+
+// Error codes of a removal that found nothing to remove.
+const (
+	codeNoMessage    = 10037
+	codeDeleteFailed = 10043
+)
+
+// ScanWaiting calls handle for every waiting delivery, oldest first.
+func (l *Log) ScanWaiting(ctx context.Context, handle func(Message)) error {
+	return l.scan(ctx, l.waiting, "", 1, handle)
+}
+
+// ScanDeadLetters calls handle for the dead letters from the sequence on, oldest first.
+func (l *Log) ScanDeadLetters(ctx context.Context, from uint64, handle func(Message)) error {
+	return l.scan(ctx, l.deadLetters, "", from, handle)
+}
+
+// LastWaiting and LastDeadLetter are the newest sequences of their streams; 0 when there never was
+// a message.
+func (l *Log) LastWaiting(ctx context.Context) (uint64, error) { return lastOf(ctx, l.waiting) }
+
+// LastDeadLetter is the newest sequence of the dead letters; 0 when there never was one.
+func (l *Log) LastDeadLetter(ctx context.Context) (uint64, error) { return lastOf(ctx, l.deadLetters) }
+
+// lastOf is a stream's last sequence.
+func lastOf(ctx context.Context, s jetstream.Stream) (uint64, error) {
+	info, err := s.Info(ctx)
+	if err != nil {
+		return 0, classify("read last sequence", err)
+	}
+	return info.State.LastSeq, nil
+}
+
+// DeadLettersFrom reads up to n dead letters of a namespace from the sequence on, oldest first.
+// None left is an empty answer, not an error.
+func (l *Log) DeadLettersFrom(ctx context.Context, namespace string, from uint64, n int) ([]Message, error) {
+	return l.page(ctx, streamDeadLetters, getRequest{
+		Seq: max(from, 1), Batch: n, NextFor: subjectDeadLetters + namespace + ".>",
+	})
+}
+
+// page is get, with nothing found as an empty answer.
+func (l *Log) page(ctx context.Context, stream string, r getRequest) ([]Message, error) {
+	found, err := l.get(ctx, stream, r)
+	if errors.Is(err, ErrNotFound) {
+		return nil, nil
+	}
+	return found, err
+}
