@@ -48,18 +48,14 @@ func (l *Log) Waiting(ctx context.Context, seq uint64) (Message, error) {
 // RemoveWaiting removes a waiting delivery. Removing one that is gone is no error.
 func (l *Log) RemoveWaiting(ctx context.Context, seq uint64) error {
 	err := l.waiting.DeleteMsg(ctx, seq)
-	var api *jetstream.APIError
-	if errors.As(err, &api) && (api.ErrorCode == codeNoMessage || api.ErrorCode == codeDeleteFailed) {
-		return nil
+	if errors.Is(err, jetstream.ErrMsgDeleteUnsuccessful) {
+		// The client drops the code that says why, so look whether there was nothing to remove.
+		if _, gone := l.Waiting(ctx, seq); errors.Is(gone, ErrNotFound) {
+			return nil
+		}
 	}
 	return classify("remove waiting delivery", err)
 }
-
-// Error codes of a removal that found nothing to remove.
-const (
-	codeNoMessage    = 10037
-	codeDeleteFailed = 10043
-)
 
 // ScanWaiting calls handle for every waiting delivery, oldest first.
 func (l *Log) ScanWaiting(ctx context.Context, handle func(Message)) error {
