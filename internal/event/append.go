@@ -81,7 +81,7 @@ func (e *Event) appendData(dst []byte) []byte {
 	case e.IsJSON():
 		dst = append(dst, `,"data":`...)
 		return append(dst, e.Data...)
-	case isTextMedia(e.DataContentType) && utf8.Valid(e.Data):
+	case e.IsText() && utf8.Valid(e.Data):
 		dst = append(dst, `,"data":`...)
 		return AppendJSONString(dst, string(e.Data))
 	}

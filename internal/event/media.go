@@ -22,11 +22,11 @@ func isJSONMedia(contentType string) bool {
 	return strings.EqualFold(m, mediaJSON) || strings.EqualFold(m, "text/json") || hasSuffixFold(m, "+json")
 }
 
-// isTextMedia reports whether data of the content type is embedded in JSON as a string and not in
-// base64. Only types that are text by definition count: judged by its bytes, the same producer's
+// IsText reports whether data that is not JSON is embedded in JSON as a string and not in base64.
+// Only content types that are text by definition count: judged by its bytes, the same producer's
 // data would take one form today and the other tomorrow.
-func isTextMedia(contentType string) bool {
-	m := bareMedia(contentType)
+func (e *Event) IsText() bool {
+	m := bareMedia(e.DataContentType)
 	return len(m) > 5 && strings.EqualFold(m[:5], "text/") ||
 		strings.EqualFold(m, "application/xml") || hasSuffixFold(m, "+xml")
 }

@@ -1,0 +1,142 @@
+// Copyright The Posthorn Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package filter
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/google/cel-go/cel"
+	"github.com/google/cel-go/checker"
+	"github.com/google/cel-go/common/ast"
+	"github.com/google/cel-go/common/types"
+	"github.com/google/cel-go/common/types/ref"
+)
+
+// program is one compiled expression. It is safe for concurrent use.
+type program struct {
+	cel cel.Program
+}
+
+// compileFilter compiles an expression that must be true or false.
+func compileFilter(expression string) (*program, error) {
+	env, err := filterEnv()
+	if err != nil {
+		return nil, err
+	}
+	checked, err := compile(env, expression, FilterCostLimit)
+	if err != nil {
+		return nil, err
+	}
+	if t := checked.OutputType(); !t.IsExactType(types.BoolType) && !t.IsExactType(types.DynType) {
+		return nil, &Error{Line: 1, Column: 1, Message: fmt.Sprintf(
+			"a filter must be true or false, this is of type %s; compare it with something", t)}
+	}
+	return newProgram(env, checked, FilterCostLimit)
+}
+
+// Transform is a compiled expression whose result takes the place of an event's data. It is
+// immutable and safe for concurrent use.
+type Transform struct {
+	program *program
+}
+
+// CompileTransform compiles a transform. It has the environment of a filter, without
+// event.posthornorigin, which is never sent out, and may cost TransformCostLimit. An error is an
+// *Error whose Field is "transform".
+func CompileTransform(expression string) (*Transform, error) {
+	env, err := transformEnv()
+	if err != nil {
+		return nil, err
+	}
+	checked, err := compile(env, expression, TransformCostLimit)
+	if err != nil {
+		return nil, inField("transform", err)
+	}
+	p, err := newProgram(env, checked, TransformCostLimit)
+	if err != nil {
+		return nil, inField("transform", err)
+	}
+	return &Transform{program: p}, nil
+}
+
+// Eval returns the result for an event. An error is ErrMissing, ErrCostExceeded or ErrEvaluation.
+func (t *Transform) Eval(in *Input) (ref.Val, error) { return t.program.eval(in) }
+
+// compile parses and checks an expression within its bounds.
+func compile(env *cel.Env, expression string, limit uint64) (*cel.Ast, error) {
+	switch {
+	case strings.TrimSpace(expression) == "":
+		return nil, &Error{Message: "must not be blank; leave it out where there is none"}
+	case len(expression) > MaxExpressionBytes:
+		return nil, &Error{Message: fmt.Sprintf("must not be longer than %d bytes", MaxExpressionBytes)}
+	}
+	checked, issues := env.Compile(expression)
+	if issues.Err() != nil {
+		return nil, explain(expression, issues.Errors()[0])
+	}
+	if err := checkLiterals(expression, checked); err != nil {
+		return nil, err
+	}
+	// The most that it may cost depends on the events, and is bounded when it runs. The least shows
+	// already whether it can run at all.
+	estimate, err := env.EstimateCost(checked, sizes{})
+	if err != nil {
+		return nil, &Error{Line: 1, Column: 1, Message: "its cost cannot be estimated: " + err.Error()}
+	}
+	if estimate.Min > limit {
+		return nil, &Error{Line: 1, Column: 1, Message: fmt.Sprintf(
+			"costs at least %d, more than the %d that are allowed; loop over fewer elements", estimate.Min, limit)}
+	}
+	return checked, nil
+}
+
+// sizes knows nothing of the sizes of events, which leaves the least cost right.
+type sizes struct{}
+
+// EstimateSize returns no estimate.
+func (sizes) EstimateSize(checker.AstNode) *checker.SizeEstimate { return nil }
+
+// EstimateCallCost returns no estimate.
+func (sizes) EstimateCallCost(string, string, *checker.AstNode, []checker.AstNode) *checker.CallEstimate {
+	return nil
+}
+
+// checkLiterals refuses a pattern of matches that is no literal: one that comes out of an event
+// would be compiled anew for every event, at a cost that its producer chooses.
+func checkLiterals(expression string, checked *cel.Ast) error {
+	native := checked.NativeRep()
+	for _, e := range ast.MatchDescendants(ast.NavigateAST(native), ast.FunctionMatcher("matches")) {
+		call := e.AsCall()
+		args := call.Args()
+		if len(args) > 0 && args[len(args)-1].Kind() == ast.LiteralKind {
+			continue
+		}
+		at := native.SourceInfo().GetStartLocation(e.ID())
+		return &Error{Line: at.Line(), Column: at.Column() + 1, Message: "the pattern of matches must be a literal string"}
+	}
+	return nil
+}
+
+func newProgram(env *cel.Env, checked *cel.Ast, limit uint64) (*program, error) {
+	p, err := env.Program(checked, bounded(limit)...)
+	if err != nil {
+		return nil, &Error{Line: 1, Column: 1, Message: "does not compile: " + err.Error()}
+	}
+	return &program{cel: p}, nil
+}
+
+// eval evaluates the program and puts its failures in the classes of errors.go.
+func (p *program) eval(in *Input) (ref.Val, error) {
+	result, _, err := p.cel.Eval((*activation)(in))
+	switch {
+	case err == nil:
+		return result, nil
+	case isCostError(err):
+		return nil, ErrCostExceeded
+	case isMissing(err):
+		return nil, fmt.Errorf("%w: %s", ErrMissing, bound(err.Error()))
+	}
+	return nil, fmt.Errorf("%w: %s", ErrEvaluation, bound(err.Error()))
+}

@@ -1,0 +1,82 @@
+// Copyright The Posthorn Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package filter
+
+import (
+	"encoding/json"
+	"strconv"
+	"sync"
+	"unicode/utf8"
+
+	"github.com/google/cel-go/interpreter"
+
+	"github.com/posthorn-dev/posthorn/internal/event"
+)
+
+// Input is one event as expressions see it. Its data is parsed when the first expression reads it,
+// once for all filters and transforms. It is safe for concurrent use.
+type Input struct {
+	event *event.Event
+	once  sync.Once
+	data  any
+}
+
+// NewInput makes the input of an event. The event must not change afterwards.
+func NewInput(e *event.Event) *Input { return &Input{event: e} }
+
+// Event returns the event that the input was made of.
+func (in *Input) Event() *event.Event { return in.event }
+
+// Data returns the parsed data: nil, bool, int64, uint64, float64, string, []any or map[string]any
+// where it is JSON; otherwise a string where it is UTF-8, and a []byte where it is not. The result is
+// shared and must not be changed.
+func (in *Input) Data() any {
+	in.once.Do(func() { in.data = parseData(in.event) })
+	return in.data
+}
+
+func parseData(e *event.Event) any {
+	switch {
+	case e.Data == nil:
+		return nil
+	case e.IsJSON():
+		if v, ok := parseJSON(e.Data); ok {
+			return v
+		}
+	}
+	if utf8.Valid(e.Data) {
+		return string(e.Data)
+	}
+	return e.Data
+}
+
+// activation is the variables of an evaluation: event alone.
+type activation Input
+
+var _ interpreter.Activation = (*activation)(nil)
+
+// ResolveName returns the value of a variable.
+func (a *activation) ResolveName(name string) (any, bool) {
+	if name == eventVariable {
+		return (*eventValue)(a), true
+	}
+	return nil, false
+}
+
+// Parent returns the enclosing variables; there are none.
+func (a *activation) Parent() interpreter.Activation { return nil }
+
+// number reads a JSON number: an int64 where it is an integer that fits, a uint64 where only that
+// fits, otherwise the nearest float64. So 100 compares as an integer and keeps all its digits up to
+// 64 bits.
+func number(n json.Number) any {
+	if i, err := strconv.ParseInt(string(n), 10, 64); err == nil {
+		return i
+	}
+	if u, err := strconv.ParseUint(string(n), 10, 64); err == nil {
+		return u
+	}
+	f, _ := strconv.ParseFloat(string(n), 64) // out of range is infinite, which compares right
+	return f
+}
