@@ -177,6 +177,10 @@ func (e *Event) validateContext() error {
 		c.Subject = &e.Subject
 	}
 	if e.DataContentType != "" {
+		// The SDK lets a type without a subtype pass, as Go's parser does.
+		if !strings.Contains(bareMedia(e.DataContentType), "/") {
+			return malformed("datacontenttype", "%s", contextRules["datacontenttype"])
+		}
 		c.DataContentType = &e.DataContentType
 	}
 	if e.DataSchema != "" {
