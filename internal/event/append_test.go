@@ -15,7 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// binaryOf is an event of data that is not JSON.
+// dataOf is an event of data that is not JSON.
 func dataOf(contentType, data string) *Event {
 	return &Event{Namespace: "ns", ID: "1", Source: "/s", Type: "t", DataContentType: contentType, Data: []byte(data)}
 }
@@ -112,10 +112,13 @@ func asHeaders(e *Event) *Event {
 	return &want
 }
 
-// TestAppendStructured_IsReadByTheSDK holds our JSON against another reader of CloudEvents.
+// TestAppendStructured_IsReadByTheSDK holds our JSON against another reader of CloudEvents. It knows
+// no media types with the suffix +json, which the specification counts as JSON.
 func TestAppendStructured_IsReadByTheSDK(t *testing.T) {
 	t.Parallel()
-	for name, e := range forms() {
+	readable := forms()
+	delete(readable, "JSON by suffix")
+	for name, e := range readable {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var got cloudevents.Event

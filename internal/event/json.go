@@ -120,14 +120,19 @@ func skipSeparator(b []byte, i int) int {
 	return i
 }
 
-// endOfString returns the index behind the string that begins at i.
+// endOfString returns the index behind the string that begins at i. It leaps from quote to quote,
+// which is much faster than a look at every byte, and counts the backslashes before each.
 func endOfString(b []byte, i int) int {
-	for i++; b[i] != '"'; i++ {
-		if b[i] == '\\' {
-			i++
+	for end := i + 1; ; end++ {
+		end += bytes.IndexByte(b[end:], '"')
+		escapes := 0
+		for b[end-1-escapes] == '\\' {
+			escapes++
+		}
+		if escapes%2 == 0 {
+			return end + 1
 		}
 	}
-	return i + 1
 }
 
 // endOfValue returns the index behind the value that begins at i.
