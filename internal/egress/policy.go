@@ -149,3 +149,6 @@ func containsAny(prefixes []netip.Prefix, addrs []netip.Addr) bool {
 	}
 	return false
 }
+
+// DefaultPolicy returns the Policy of the zero Rules, which admits public addresses alone.
+func DefaultPolicy() *Policy { return &Policy{} }

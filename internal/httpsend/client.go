@@ -1,0 +1,200 @@
+// Copyright The Posthorn Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package httpsend
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"sync"
+	"time"
+
+	"golang.org/x/net/http/httpproxy"
+
+	"github.com/posthorn-dev/posthorn/internal/delivery"
+	"github.com/posthorn-dev/posthorn/internal/egress"
+)
+
+const (
+	// defaultUserAgent is sent where Options name none.
+	defaultUserAgent = "Posthorn"
+	// defaultMaxIdlePerHost is above any endpoint's concurrency, so that no connection is closed for
+	// want of a place among the idle ones.
+	defaultMaxIdlePerHost = 1024
+)
+
+// Resolver resolves names; *net.Resolver is one.
+type Resolver interface {
+	// LookupNetIP returns the addresses of a host; the network is "ip", for both families.
+	LookupNetIP(ctx context.Context, network, host string) ([]netip.Addr, error)
+}
+
+// Options configure a Client. The zero Options are usable and strict.
+type Options struct {
+	// Policy judges the addresses that are dialled; nil admits public addresses alone.
+	Policy *egress.Policy
+	// Resolver resolves names; nil for the system's.
+	Resolver Resolver
+	// UserAgent is the header of that name; "Posthorn" by default, and Posthorn/<version> in
+	// production.
+	UserAgent string
+	// MaxIdlePerHost is how many idle connections a host may have. It must not be below an endpoint's
+	// concurrency; 1,024 by default.
+	MaxIdlePerHost int
+	// ProxyFromEnvironment sends requests through the proxy that HTTP_PROXY, HTTPS_PROXY and NO_PROXY
+	// name, read once by New. The proxy's own address needs no listing, since the platform chose it.
+	// What the proxy then dials is the proxy's to judge: only addresses that stand in a URL are judged
+	// here. Services (serviceRef) are never sent to through a proxy.
+	ProxyFromEnvironment bool
+}
+
+// Client sends requests to endpoints. It is safe for concurrent use.
+type Client struct {
+	userAgent      string
+	maxIdlePerHost int
+	guard          *guard
+	proxy          *proxy
+
+	// base ends with Close, and with it dials and token requests that outlive the attempt that
+	// started them.
+	base   context.Context
+	cancel context.CancelFunc
+	// background counts what runs under base.
+	background sync.WaitGroup
+
+	mu      sync.RWMutex
+	closed  bool
+	targets map[delivery.Name]*target
+	tokens  map[delivery.Name]*tokenSource
+	pools   map[poolKey]*pool
+}
+
+var _ delivery.Sender = (*Client)(nil)
+
+// New returns a Client. It holds idle connections until Close.
+func New(o Options) *Client {
+	if o.UserAgent == "" {
+		o.UserAgent = defaultUserAgent
+	}
+	if o.MaxIdlePerHost <= 0 {
+		o.MaxIdlePerHost = defaultMaxIdlePerHost
+	}
+	c := &Client{
+		userAgent:      o.UserAgent,
+		maxIdlePerHost: o.MaxIdlePerHost,
+		guard:          newGuard(o.Policy, o.Resolver),
+		targets:        make(map[delivery.Name]*target),
+		tokens:         make(map[delivery.Name]*tokenSource),
+		pools:          make(map[poolKey]*pool),
+	}
+	c.base, c.cancel = context.WithCancel(context.Background())
+	if o.ProxyFromEnvironment {
+		c.proxy = newProxy(httpproxy.FromEnvironment())
+	}
+	return c
+}
+
+// Send posts the request and returns what came of it; see delivery.Sender. The request's body must not
+// be modified afterwards: where an answer comes early, the rest of the body may still be on its way.
+func (c *Client) Send(ctx context.Context, r *delivery.Request) delivery.Response {
+	start := time.Now()
+	response := c.send(ctx, r)
+	response.Duration = time.Since(start)
+	return response
+}
+
+// send makes one attempt within the endpoint's timeout.
+func (c *Client) send(parent context.Context, r *delivery.Request) delivery.Response {
+	e := r.Endpoint
+	ctx, cancel := parent, context.CancelFunc(func() {})
+	if e.Timeout > 0 {
+		ctx, cancel = context.WithTimeout(parent, e.Timeout)
+	}
+	defer cancel()
+
+	t, err := c.target(e)
+	if err != nil {
+		return failed(parent, e, err)
+	}
+	authorization, err := t.authorize(ctx)
+	if err != nil {
+		return failed(parent, e, err)
+	}
+	answer, err := t.pool.transport.RoundTrip(t.request(ctx, r, authorization))
+	if err != nil {
+		return failed(parent, e, err)
+	}
+	if answer.StatusCode == http.StatusUnauthorized {
+		t.dropToken(authorization)
+	}
+	return t.response(parent, answer, authorization)
+}
+
+// Vet resolves the endpoint's host, and that of its OAuth2 token URL, and judges the addresses without
+// dialling. It returns a *egress.Refusal, the resolver's error, or nil. The address of a serviceRef
+// needs no listing. A name that a proxy will resolve is not judged.
+func (c *Client) Vet(ctx context.Context, e *delivery.Endpoint) error {
+	if err := c.vetURL(ctx, e.Name.Namespace, e.URL, e.ServiceIP); err != nil {
+		return err
+	}
+	if e.Auth == nil || e.Auth.OAuth2 == nil {
+		return nil
+	}
+	tokenURL, err := url.Parse(e.Auth.OAuth2.TokenURL)
+	if err != nil {
+		return errTokenURL
+	}
+	return c.vetURL(ctx, e.Name.Namespace, tokenURL, netip.Addr{})
+}
+
+// vetURL judges where a URL leads.
+func (c *Client) vetURL(ctx context.Context, namespace string, u *url.URL, serviceIP netip.Addr) error {
+	if serviceIP.IsValid() {
+		return c.guard.policy.CheckService(serviceIP)
+	}
+	host := u.Hostname()
+	if _, literal := parseLiteral(host); !literal && c.proxy.proxies(u) {
+		return nil
+	}
+	_, err := c.guard.resolve(ctx, namespace, host)
+	return err
+}
+
+// Forget drops what is kept for the endpoint: its token, and its connections where no other endpoint
+// shares them. Requests in flight go on. An endpoint that is sent to again starts afresh.
+func (c *Client) Forget(name delivery.Name) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.tokens, name)
+	delete(c.targets, name)
+	for _, p := range c.pools {
+		c.leave(p, name)
+	}
+}
+
+// Close closes idle connections, ends dials and token requests that nobody waits for, and makes every
+// further Send fail. Requests in flight should have ended before.
+func (c *Client) Close() {
+	c.mu.Lock()
+	c.closed = true
+	for _, p := range c.pools {
+		c.drop(p)
+	}
+	clear(c.targets)
+	clear(c.tokens)
+	c.mu.Unlock()
+	c.cancel()
+	c.background.Wait()
+}
+
+// parseLiteral reads an IP address that stands in a URL in place of a name.
+func parseLiteral(host string) (netip.Addr, bool) {
+	addr, err := netip.ParseAddr(host)
+	return addr, err == nil
+}
+
+// systemResolver is the resolver of the process.
+var systemResolver Resolver = net.DefaultResolver

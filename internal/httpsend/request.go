@@ -1,0 +1,78 @@
+// Copyright The Posthorn Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package httpsend
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net/http"
+
+	"github.com/posthorn-dev/posthorn/internal/delivery"
+)
+
+// lowerCased are the headers that make net/http take a POST for one that it may repeat by itself. It
+// looks for exactly these spellings, and header names have no case on the wire, so another spelling
+// says the same to the receiver and nothing to net/http.
+var lowerCased = map[string]string{
+	"Idempotency-Key":   "idempotency-key",
+	"X-Idempotency-Key": "x-idempotency-key",
+}
+
+// request makes the HTTP request of one attempt.
+func (t *target) request(ctx context.Context, r *delivery.Request, authorization string) *http.Request {
+	req := t.template.WithContext(ctx)
+	req.Header = t.header(r.Header, authorization)
+	req.ContentLength = int64(len(r.Body))
+	req.Body = http.NoBody
+	if len(r.Body) > 0 {
+		p := &replay{pool: t.pool, body: r.Body, resets: t.pool.protocolResets.Load()}
+		req.Body = p.open()
+		req.GetBody = p.again
+	}
+	return req
+}
+
+// header copies the request's header, which is not ours to change, and adds to it.
+func (t *target) header(from http.Header, authorization string) http.Header {
+	h := make(http.Header, len(from)+2)
+	for name, values := range from {
+		h[name] = values
+	}
+	for name, lower := range lowerCased {
+		if values, ok := h[name]; ok {
+			delete(h, name)
+			h[lower] = values
+		}
+	}
+	h["User-Agent"] = t.userAgent
+	if authorization != "" {
+		h["Authorization"] = []string{authorization}
+	}
+	return h
+}
+
+// replay gives net/http the body again where it may send a request once more. It asks only when the
+// receiver cannot have seen the request: nothing was written to a connection that turned out closed
+// (HTTP/1), or the receiver says that it did not look at the stream (GOAWAY, REFUSED_STREAM). The one
+// exception is an HTTP/2 stream that was reset with PROTOCOL_ERROR, which promises nothing
+// (https://go.dev/issue/47635): replay then refuses.
+type replay struct {
+	pool *pool
+	body []byte
+	// resets is the pool's count of such resets when the attempt began.
+	resets uint64
+}
+
+// open returns a reader of the body. It must be of a type that net/http knows to be in memory, or the
+// header goes out in a packet of its own.
+func (p *replay) open() io.ReadCloser { return io.NopCloser(bytes.NewReader(p.body)) }
+
+// again is the request's GetBody.
+func (p *replay) again() (io.ReadCloser, error) {
+	if p.pool.protocolResets.Load() != p.resets {
+		return nil, errMaybeSeen
+	}
+	return p.open(), nil
+}
