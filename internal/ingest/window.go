@@ -1,0 +1,157 @@
+// Copyright The Posthorn Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package ingest
+
+import (
+	"crypto/sha256"
+	"sync"
+	"time"
+
+	"github.com/posthorn-dev/posthorn/internal/event"
+)
+
+// digest stands for the namespace, source and id of an event: the first half of their SHA-256, far
+// more than what keeps some 100,000 events apart, and nothing that can be forged.
+type digest [16]byte
+
+// digestOf returns the digest of an event. Valid attributes hold no zero byte, so the parts stay
+// apart.
+func digestOf(e *event.Event) digest {
+	var buf [256]byte // enough for most; longer ones are allocated
+	b := append(buf[:0], e.Namespace...)
+	b = append(b, 0)
+	b = append(b, e.Source...)
+	b = append(b, 0)
+	b = append(b, e.ID...)
+	sum := sha256.Sum256(b)
+	return digest(sum[:16])
+}
+
+// window remembers which events were stored lately, and which are being stored. It is safe for
+// concurrent use.
+type window struct {
+	span    time.Duration
+	metrics *metrics
+
+	mu      sync.Mutex
+	stored  map[digest]struct{}
+	ring    []entry // a queue in the order of time: entries from first on, count of them
+	first   int
+	count   int
+	flights map[digest]*flight
+}
+
+// entry is one stored event.
+type entry struct {
+	digest digest
+	at     int64 // Unix time in nanoseconds
+}
+
+// flight is one request that is being stored.
+type flight struct {
+	done chan struct{} // closed when it is over
+}
+
+func newWindow(span time.Duration, entries int, m *metrics) *window {
+	return &window{
+		span: span, metrics: m, ring: make([]entry, entries),
+		stored: map[digest]struct{}{}, flights: map[digest]*flight{},
+	}
+}
+
+// claim is what a request may store and what it must wait for. Indexes are those of its digests.
+type claim struct {
+	flight *flight
+	// mine are the events that nobody else has stored or is storing.
+	mine []int
+	// others are the events that another request is storing, with that request.
+	others []other
+}
+
+type other struct {
+	index  int
+	flight *flight
+}
+
+// claim decides about all events of a request at once. Since a request stores what is its own
+// before it waits for others, requests that overlap never wait for each other.
+func (w *window) claim(digests []digest, now time.Time) claim {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.expire(now)
+	c := claim{flight: &flight{done: make(chan struct{})}}
+	for i, d := range digests {
+		if _, ok := w.stored[d]; ok {
+			continue
+		}
+		switch f := w.flights[d]; f {
+		case nil:
+			w.flights[d] = c.flight
+			c.mine = append(c.mine, i)
+		case c.flight: // twice in this very request
+		default:
+			c.others = append(c.others, other{i, f})
+		}
+	}
+	return c
+}
+
+// settle ends a claim: the events that ok reports, by their place in mine, are stored.
+func (w *window) settle(c claim, digests []digest, now time.Time, ok func(i int) bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for i, index := range c.mine {
+		delete(w.flights, digests[index])
+		if ok(i) {
+			w.add(digests[index], now)
+		}
+	}
+	close(c.flight.done)
+}
+
+// has reports whether the event is stored.
+func (w *window) has(d digest) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	_, ok := w.stored[d]
+	return ok
+}
+
+// restore adds an event that was stored at that time, before the process started.
+func (w *window) restore(d digest, at time.Time) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.add(d, at)
+}
+
+// add remembers an event; the caller holds the lock.
+func (w *window) add(d digest, at time.Time) {
+	if _, ok := w.stored[d]; ok {
+		return
+	}
+	if w.count == len(w.ring) {
+		w.metrics.evictions.Inc()
+		w.forget()
+	}
+	w.ring[(w.first+w.count)%len(w.ring)] = entry{d, at.UnixNano()}
+	w.count++
+	w.stored[d] = struct{}{}
+	w.metrics.windowEntries.Set(float64(w.count))
+}
+
+// expire forgets what is older than the window; the caller holds the lock.
+func (w *window) expire(now time.Time) {
+	oldest := now.Add(-w.span).UnixNano()
+	for w.count > 0 && w.ring[w.first].at < oldest {
+		w.forget()
+	}
+}
+
+// forget drops the oldest entry; the caller holds the lock.
+func (w *window) forget() {
+	delete(w.stored, w.ring[w.first].digest)
+	w.first = (w.first + 1) % len(w.ring)
+	w.count--
+	w.metrics.windowEntries.Set(float64(w.count))
+}
