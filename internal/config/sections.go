@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"time"
 
+	hookv1 "github.com/posthorn-dev/posthorn/api/v1alpha1"
 	"github.com/posthorn-dev/posthorn/internal/breaker"
 	"github.com/posthorn-dev/posthorn/internal/compile"
 )
@@ -15,19 +16,22 @@ import (
 // Bounds of the defaults. They are those of the fields of the resources, so that a default is never
 // what a spec may not say.
 const (
-	minTimeout      = time.Second
-	maxTimeout      = time.Minute
-	maxConcurrency  = 1000
-	maxRequests     = 100_000
-	minPer          = time.Second
-	maxPer          = time.Hour
-	maxThreshold    = 1000
-	maxOpenDuration = 24 * time.Hour
-	maxProbes       = 100
-	maxDelays       = 50
-	maxDelay        = 7 * 24 * time.Hour
-	maxGiveUpOn     = 50
-	maxDeliveryAge  = 30 * 24 * time.Hour
+	minTimeout     = time.Second
+	maxTimeout     = time.Minute
+	maxConcurrency = 1000
+	maxRequests    = 100_000
+	minPer         = time.Second
+	maxPer         = 24 * time.Hour
+	maxThreshold   = 100
+	maxOpen        = time.Hour
+	maxOpenGrown   = 24 * time.Hour
+	maxProbes      = 10
+	maxDelays      = 50
+	minDelay       = 100 * time.Millisecond
+	maxDelay       = 7 * 24 * time.Hour
+	maxGiveUpOn    = 64
+	minDeliveryAge = time.Minute
+	maxDeliveryAge = 30 * 24 * time.Hour
 	// maxKept bounds the ages of retention: ten years.
 	maxKept = 10 * 365 * 24 * time.Hour
 	// maxEventRate bounds the events per length of time of one namespace.
@@ -55,17 +59,17 @@ func (r *reader) defaults(f fileDefaults, into *compile.Defaults) {
 	}
 	r.breaker(f.CircuitBreaker, &into.Breaker)
 	r.retry(f.Retry, into)
-	r.duration("defaults.maxAge", f.MaxAge, time.Minute, maxDeliveryAge, &into.MaxAge)
+	r.duration("defaults.maxAge", f.MaxAge, minDeliveryAge, maxDeliveryAge, &into.MaxAge)
 }
 
 func (r *reader) breaker(f fileBreaker, into *breaker.Config) {
 	const path = "defaults.circuitBreaker"
 	r.number(path+".failureThreshold", f.FailureThreshold, 1, maxThreshold, &into.FailureThreshold)
-	r.duration(path+".openDuration", f.OpenDuration, time.Second, maxOpenDuration, &into.OpenDuration)
-	r.duration(path+".maxOpenDuration", f.MaxOpenDuration, time.Second, maxOpenDuration, &into.MaxOpenDuration)
+	r.duration(path+".openDuration", f.OpenDuration, time.Second, maxOpen, &into.OpenDuration)
+	r.duration(path+".maxOpenDuration", f.MaxOpenDuration, time.Second, maxOpenGrown, &into.MaxOpenDuration)
 	r.number(path+".probes", f.Probes, 1, maxProbes, &into.Probes)
 	if into.MaxOpenDuration < into.OpenDuration {
-		r.fault(path+".maxOpenDuration", "is shorter than openDuration: write at least %s", into.OpenDuration)
+		r.fault(path+".maxOpenDuration", "is shorter than openDuration: write at least %s", hookv1.NewDuration(into.OpenDuration))
 	}
 }
 
@@ -78,7 +82,7 @@ func (r *reader) retry(f fileRetry, into *compile.Defaults) {
 		into.RetryDelays = make([]time.Duration, len(f.Delays))
 	}
 	for i := range f.Delays {
-		r.duration(fmt.Sprintf("%s.delays[%d]", path, i), &f.Delays[i], time.Second, maxDelay, &into.RetryDelays[i])
+		r.duration(fmt.Sprintf("%s.delays[%d]", path, i), &f.Delays[i], minDelay, maxDelay, &into.RetryDelays[i])
 	}
 	r.number(path+".jitterPercent", f.JitterPercent, 0, 100, &into.RetryJitterPercent)
 	if len(f.GiveUpOn) > maxGiveUpOn {

@@ -1,0 +1,92 @@
+// Copyright The Posthorn Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package routing
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/rest"
+	toolscache "k8s.io/client-go/tools/cache"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	hookv1 "github.com/posthorn-dev/posthorn/api/v1alpha1"
+	"github.com/posthorn-dev/posthorn/internal/compile"
+)
+
+// Options configure a Router.
+type Options struct {
+	// Config says how the API server is reached. Required.
+	Config *rest.Config
+	// Namespace is Posthorn's own: credentials are read there and nowhere else. Required.
+	Namespace string
+	// Namespaces are those whose endpoints and subscriptions are routed; none means all.
+	Namespaces []string
+	// Defaults fill what specs leave out.
+	Defaults compile.Defaults
+	// Log takes what happens; nil means slog.Default.
+	Log *slog.Logger
+	// OnUpdate is called with each state, the first time when everything there is has been read. Calls
+	// do not overlap; while one runs, changes gather for the next. Required.
+	OnUpdate func(Update)
+}
+
+// validate fills what may be left out and refuses what may not.
+func (o *Options) validate() error {
+	if o.Config == nil || o.Namespace == "" || o.OnUpdate == nil {
+		return errors.New("configure routing: Config, Namespace and OnUpdate are required")
+	}
+	if o.Log == nil {
+		o.Log = slog.Default()
+	}
+	return nil
+}
+
+// newCache returns the informers that the routing table is made from. A cache takes one selector per
+// kind, so that the Secrets of other namespaces, types and purposes are never asked for.
+func newCache(o Options) (cache.Cache, error) {
+	scheme := runtime.NewScheme()
+	for _, add := range []func(*runtime.Scheme) error{hookv1.AddToScheme, corev1.AddToScheme} {
+		if err := add(scheme); err != nil {
+			return nil, fmt.Errorf("build scheme: %w", err)
+		}
+	}
+	tenants := cache.ByObject{}
+	if len(o.Namespaces) > 0 {
+		tenants.Namespaces = map[string]cache.Config{}
+		for _, ns := range o.Namespaces {
+			tenants.Namespaces[ns] = cache.Config{}
+		}
+	}
+	// Nothing here changes what it reads, so that reading need not copy.
+	sharedReads := true
+	c, err := cache.New(o.Config, cache.Options{
+		Scheme: scheme,
+		ByObject: map[client.Object]cache.ByObject{
+			&hookv1.WebhookEndpoint{}:     tenants,
+			&hookv1.WebhookSubscription{}: tenants,
+			&corev1.Secret{}: {Namespaces: map[string]cache.Config{o.Namespace: {
+				LabelSelector: labels.SelectorFromSet(labels.Set{hookv1.LabelUse: hookv1.LabelUseValue}),
+				FieldSelector: fields.OneTermEqualSelector("type", hookv1.SecretTypeEndpointCredentials),
+			}}},
+		},
+		DefaultTransform:             cache.TransformStripManagedFields(),
+		DefaultUnsafeDisableDeepCopy: &sharedReads,
+		DefaultWatchErrorHandler: func(_ context.Context, _ *toolscache.Reflector, err error) {
+			o.Log.Warn("Lost the watch of the API server, and goes on with what is known", "error", err)
+		},
+		ReaderFailOnMissingInformer: true,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("create informers: %w", err)
+	}
+	return c, nil
+}

@@ -1,0 +1,192 @@
+// Copyright The Posthorn Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package routing
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+
+	hookv1 "github.com/posthorn-dev/posthorn/api/v1alpha1"
+	"github.com/posthorn-dev/posthorn/internal/compile"
+	"github.com/posthorn-dev/posthorn/internal/delivery"
+)
+
+// store holds what was compiled of each object, so that a change of one costs the compilation of one.
+// It is used by one goroutine.
+type store struct {
+	defaults      compile.Defaults
+	endpoints     map[delivery.Name]*endpointEntry
+	subscriptions map[delivery.Name]*subscriptionEntry
+}
+
+// endpointEntry is one endpoint, with what it was compiled from. Exactly one of value and invalid is set.
+type endpointEntry struct {
+	uid         string
+	generation  int64
+	enable      string
+	credentials []byte
+	value       *delivery.Endpoint
+	invalid     *Invalid
+}
+
+// subscriptionEntry is one subscription. Exactly one of value and invalid is set.
+type subscriptionEntry struct {
+	uid        string
+	generation int64
+	value      *delivery.Subscription
+	invalid    *Invalid
+}
+
+func newStore(d compile.Defaults) *store {
+	return &store{
+		defaults:      d,
+		endpoints:     map[delivery.Name]*endpointEntry{},
+		subscriptions: map[delivery.Name]*subscriptionEntry{},
+	}
+}
+
+// setEndpoint takes in the state of an endpoint and of its credentials (nil when there are none), and
+// reports whether the routing changes by it. A change of the status alone changes nothing.
+func (s *store) setEndpoint(obj *hookv1.WebhookEndpoint, credentials []byte) bool {
+	name := delivery.Name{Namespace: obj.Namespace, Name: obj.Name}
+	next := &endpointEntry{
+		uid:         string(obj.UID),
+		generation:  obj.Generation,
+		enable:      obj.Annotations[hookv1.AnnotationEnable],
+		credentials: credentials,
+	}
+	last := s.endpoints[name]
+	if last != nil && last.sameSource(next) {
+		return false
+	}
+	next.value, next.invalid = s.compileEndpoint(obj, credentials, last)
+	s.endpoints[name] = next
+	// Two that wait for the same thing are the same to the dispatcher.
+	return last == nil || last.value != next.value || !sameInvalid(last.invalid, next.invalid)
+}
+
+// sameSource reports whether two entries were compiled from the same.
+func (e *endpointEntry) sameSource(o *endpointEntry) bool {
+	return e.uid == o.uid && e.generation == o.generation && e.enable == o.enable &&
+		bytes.Equal(e.credentials, o.credentials)
+}
+
+// compileEndpoint compiles an endpoint, or says why that cannot be done. Between a change of the spec
+// and the operator's new credentials the endpoint stays as it was, so that an edit interrupts nobody;
+// only suspend takes effect at once, since it must work without the operator too.
+func (s *store) compileEndpoint(obj *hookv1.WebhookEndpoint, credentials []byte, last *endpointEntry) (*delivery.Endpoint, *Invalid) {
+	if len(credentials) == 0 {
+		return nil, invalidEndpoint(obj, hookv1.ReasonCredentialsPending,
+			"the operator has not yet provided its credentials: see the condition Ready")
+	}
+	c, err := compile.ParseCredentials(credentials)
+	if err != nil {
+		return nil, invalidEndpoint(obj, hookv1.ReasonCredentialsPending,
+			"its credentials cannot be read: restart the operator, which writes them again")
+	}
+	value, err := compile.Endpoint(obj, c, s.defaults)
+	switch {
+	case err == nil:
+		return value, nil
+	case !errors.Is(err, compile.ErrStaleCredentials):
+		return nil, invalidEndpoint(obj, hookv1.ReasonInvalidSpec, err.Error())
+	case last != nil && last.value != nil && last.uid == string(obj.UID) && c.Endpoint.UID == last.uid:
+		return suspendedAs(last.value, obj), nil
+	default:
+		return nil, invalidEndpoint(obj, hookv1.ReasonCredentialsPending,
+			"the operator has not yet provided the credentials of this generation: see the condition Ready")
+	}
+}
+
+// suspendedAs returns the compiled endpoint, suspended where the object's newer spec says so.
+func suspendedAs(e *delivery.Endpoint, obj *hookv1.WebhookEndpoint) *delivery.Endpoint {
+	if e.Suspended || obj.Spec.Suspend == nil || !*obj.Spec.Suspend {
+		return e
+	}
+	suspended := *e
+	suspended.Suspended = true
+	suspended.Revision += "-suspended"
+	return &suspended
+}
+
+// invalidEndpoint says why an endpoint is not routed.
+func invalidEndpoint(obj *hookv1.WebhookEndpoint, reason, message string) *Invalid {
+	return &Invalid{
+		Kind:       hookv1.KindWebhookEndpoint,
+		Name:       delivery.Name{Namespace: obj.Namespace, Name: obj.Name},
+		UID:        string(obj.UID),
+		Generation: obj.Generation,
+		Reason:     reason,
+		Message:    fmt.Sprintf("WebhookEndpoint %s is not routed: %s.", obj.Name, message),
+	}
+}
+
+// setSubscription takes in the state of a subscription and reports whether the routing changes by it.
+func (s *store) setSubscription(obj *hookv1.WebhookSubscription) bool {
+	name := delivery.Name{Namespace: obj.Namespace, Name: obj.Name}
+	next := &subscriptionEntry{uid: string(obj.UID), generation: obj.Generation}
+	if last := s.subscriptions[name]; last != nil && last.uid == next.uid && last.generation == next.generation {
+		return false
+	}
+	value, err := compile.Subscription(obj, s.defaults)
+	if err != nil {
+		next.invalid = &Invalid{
+			Kind:       hookv1.KindWebhookSubscription,
+			Name:       name,
+			UID:        next.uid,
+			Generation: next.generation,
+			Reason:     hookv1.ReasonInvalidSpec,
+			Message:    fmt.Sprintf("WebhookSubscription %s is not routed: %v.", obj.Name, err),
+		}
+	} else {
+		next.value = value
+	}
+	s.subscriptions[name] = next
+	return true
+}
+
+// dropEndpoint forgets an endpoint that is gone and reports whether there was one.
+func (s *store) dropEndpoint(name delivery.Name) bool {
+	_, known := s.endpoints[name]
+	delete(s.endpoints, name)
+	return known
+}
+
+// dropSubscription forgets a subscription that is gone and reports whether there was one.
+func (s *store) dropSubscription(name delivery.Name) bool {
+	_, known := s.subscriptions[name]
+	delete(s.subscriptions, name)
+	return known
+}
+
+// update returns the present state.
+func (s *store) update() Update {
+	endpoints := make([]*delivery.Endpoint, 0, len(s.endpoints))
+	subscriptions := make([]*delivery.Subscription, 0, len(s.subscriptions))
+	var invalid []Invalid
+	for _, e := range sorted(s.endpoints) {
+		if e.invalid != nil {
+			invalid = append(invalid, *e.invalid)
+			continue
+		}
+		endpoints = append(endpoints, e.value)
+	}
+	for _, e := range sorted(s.subscriptions) {
+		if e.invalid != nil {
+			invalid = append(invalid, *e.invalid)
+			continue
+		}
+		subscriptions = append(subscriptions, e.value)
+	}
+	return Update{Table: NewTable(endpoints, subscriptions), Invalid: invalid}
+}
+
+// sameInvalid reports whether two refusals, either of which may be absent, are equal.
+func sameInvalid(a, b *Invalid) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	return *a == *b
+}

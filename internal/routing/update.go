@@ -1,0 +1,29 @@
+// Copyright The Posthorn Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package routing
+
+import "github.com/posthorn-dev/posthorn/internal/delivery"
+
+// Update is one state of the routing as Run hands it out.
+type Update struct {
+	// Table holds what can be routed.
+	Table *Table
+	// Invalid lists the objects that exist and are not in the table, in the order of kind and name.
+	// They are not deleted: what waits for them goes on waiting.
+	Invalid []Invalid
+}
+
+// Invalid is an object that is not routed.
+type Invalid struct {
+	// Kind is the object's, as in manifests.
+	Kind string
+	Name delivery.Name
+	// UID and Generation are those of the object that was looked at.
+	UID        string
+	Generation int64
+	// Reason is one of the reasons of the condition Routed: CredentialsPending or InvalidSpec.
+	Reason string
+	// Message is one sentence for a user, without secrets and addresses.
+	Message string
+}
