@@ -11,7 +11,7 @@ package v1alpha1
 // +kubebuilder:validation:XValidation:rule="self.matches('^[!-~]*$')",message="must be ASCII without spaces: percent-encode other characters in the path and the query, and write a host of other letters in its xn-- form"
 // +kubebuilder:validation:XValidation:rule="!self.matches('^[A-Za-z]+://[^/?#]*@')",message="must not hold a user name or a password: put them into a Secret and name it in authentication with type Basic"
 // +kubebuilder:validation:XValidation:rule="!self.contains('#')",message="must not hold a fragment, which is never sent: remove the # and what follows it"
-// +kubebuilder:validation:XValidation:rule="!self.matches('^https?://') || (isURL(self) && url(self).getHostname() != ” && (url(self).getPort() == ” || (size(url(self).getPort()) <= 5 && int(url(self).getPort()) >= 1 && int(url(self).getPort()) <= 65535)))",message="must be a well-formed URL with a host, and a port from 1 to 65535 where it names one, such as https://billing.example.com/hooks"
+// +kubebuilder:validation:XValidation:rule="!self.matches('^https?://') || (isURL(self) && size(url(self).getHostname()) > 0 && (size(url(self).getPort()) == 0 || (size(url(self).getPort()) <= 5 && int(url(self).getPort()) >= 1 && int(url(self).getPort()) <= 65535)))",message="must be a well-formed URL with a host, and a port from 1 to 65535 where it names one, such as https://billing.example.com/hooks"
 type URL string
 
 // URLSource is where a secret URL is kept.

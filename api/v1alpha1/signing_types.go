@@ -105,7 +105,7 @@ const (
 // SignatureHeaders names the headers that carry the signature.
 //
 // +kubebuilder:validation:MinProperties=1
-// +kubebuilder:validation:XValidation:rule="self.?id.orValue('X-Webhook-ID').lowerAscii() != self.?timestamp.orValue('X-Webhook-Timestamp').lowerAscii() && self.?id.orValue('X-Webhook-ID').lowerAscii() != self.?signature.orValue('X-Webhook-Signature').lowerAscii() && self.?timestamp.orValue('X-Webhook-Timestamp').lowerAscii() != self.?signature.orValue('X-Webhook-Signature').lowerAscii()",message="headers.id, timestamp and signature must differ: give each a name of its own"
+// +kubebuilder:validation:XValidation:rule="(has(self.id) ? self.id.lowerAscii() : 'x-webhook-id') != (has(self.timestamp) ? self.timestamp.lowerAscii() : 'x-webhook-timestamp') && (has(self.id) ? self.id.lowerAscii() : 'x-webhook-id') != (has(self.signature) ? self.signature.lowerAscii() : 'x-webhook-signature') && (has(self.timestamp) ? self.timestamp.lowerAscii() : 'x-webhook-timestamp') != (has(self.signature) ? self.signature.lowerAscii() : 'x-webhook-signature')",message="id, timestamp and signature must name different headers: give each a name of its own"
 type SignatureHeaders struct {
 	// prefix replaces webhook- in webhook-id, webhook-timestamp and webhook-signature. For the schemes
 	// of Standard Webhooks.

@@ -10,7 +10,7 @@ import (
 // WebhookSubscriptionSpec says which events go to which endpoint, in which form, and how often they
 // are tried.
 //
-// +kubebuilder:validation:XValidation:rule="!has(self.deadLetter) || self.deadLetter.endpointRef.name != self.endpointRef.name || (has(self.deadLetter.endpointRef.namespace) && !(has(self.endpointRef.namespace) && self.endpointRef.namespace == self.deadLetter.endpointRef.namespace)) || (!has(self.deadLetter.endpointRef.namespace) && has(self.endpointRef.namespace))",message="deadLetter.endpointRef must name another endpoint than endpointRef: what failed there would fail there again"
+// +kubebuilder:validation:XValidation:rule="!has(self.deadLetter) || self.deadLetter.endpointRef.name != self.endpointRef.name || (has(self.deadLetter.endpointRef.__namespace__) ? self.deadLetter.endpointRef.__namespace__ : '-') != (has(self.endpointRef.__namespace__) ? self.endpointRef.__namespace__ : '-')",message="deadLetter.endpointRef must name another endpoint than endpointRef: what failed there would fail there again"
 type WebhookSubscriptionSpec struct {
 	// endpointRef names the WebhookEndpoint to send to. EndpointResolved says what is wrong with it.
 	//
@@ -26,8 +26,9 @@ type WebhookSubscriptionSpec struct {
 	// +kubebuilder:validation:MaxItems=64
 	EventTypes []EventTypePattern `json:"eventTypes,omitempty"`
 
-	// sources are the sources of CloudEvents to take: at most 64 patterns, of which one must match; in
-	// a pattern * stands for any characters, as in https://shop.example.com/*. Omitted or empty: any.
+	// sources are the sources of CloudEvents to take: exact, as in /shop/orders, or all that begin with
+	// what stands before a * at the end, as in https://shop.example.com/*. At most 64 patterns, of which
+	// one must match. Omitted or empty: any source.
 	//
 	// +optional
 	// +listType=set
@@ -70,18 +71,19 @@ type WebhookSubscriptionSpec struct {
 	Suspend *bool `json:"suspend,omitempty"`
 }
 
-// EventTypePattern is a type of CloudEvents, a prefix of types, or all types.
+// EventTypePattern is a type of CloudEvents, a prefix of types, or all types. Types with spaces in
+// them are only matched by prefixes and by *: a list in one string is the likelier meaning.
 //
 // +kubebuilder:validation:MinLength=1
 // +kubebuilder:validation:MaxLength=256
 // +kubebuilder:validation:XValidation:rule="self == '*' || self.matches('^[^*[:space:][:cntrl:]]+([.][*])?$')",message="must be an exact event type such as com.example.order.created, a prefix with .* at its end such as com.example.*, or * for all"
 type EventTypePattern string
 
-// SourcePattern matches sources of CloudEvents.
+// SourcePattern is a source of CloudEvents, or the beginning of sources.
 //
 // +kubebuilder:validation:MinLength=1
-// +kubebuilder:validation:MaxLength=512
-// +kubebuilder:validation:XValidation:rule="self.matches('^[^[:space:][:cntrl:]]+$')",message="must be a source such as /shop/orders, with * for any characters, and without spaces: CloudEvents sources are URI references"
+// +kubebuilder:validation:MaxLength=256
+// +kubebuilder:validation:XValidation:rule="self.matches('^([^*[:space:][:cntrl:]]+[*]?|[*])$')",message="must be a source such as /shop/orders, without spaces, or the beginning of sources with * at its end, such as https://shop.example.com/*"
 type SourcePattern string
 
 // Payload says what the request's body is.

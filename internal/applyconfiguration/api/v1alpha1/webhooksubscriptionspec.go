@@ -20,8 +20,9 @@ type WebhookSubscriptionSpecApplyConfiguration struct {
 	// eventTypes are the types of CloudEvents to take: exact, as in com.example.order.created; all below
 	// a prefix, as in com.example.*; or * for every type. 1 to 64 patterns, of which one must match.
 	EventTypes []apiv1alpha1.EventTypePattern `json:"eventTypes,omitempty"`
-	// sources are the sources of CloudEvents to take: at most 64 patterns, of which one must match; in
-	// a pattern * stands for any characters, as in https://shop.example.com/*. Omitted or empty: any.
+	// sources are the sources of CloudEvents to take: exact, as in /shop/orders, or all that begin with
+	// what stands before a * at the end, as in https://shop.example.com/*. At most 64 patterns, of which
+	// one must match. Omitted or empty: any source.
 	Sources []apiv1alpha1.SourcePattern `json:"sources,omitempty"`
 	// filter is a CEL expression over event that must be true, as in
 	// event.data.total > 100 && event.subject.startsWith("orders/"). Where it does not compile or
