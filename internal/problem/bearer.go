@@ -20,6 +20,6 @@ func Bearer(r *http.Request) (string, error) {
 			return token, nil
 		}
 	}
-	return "", Unauthenticated.New("The request carries no token: send \"Authorization: Bearer …\" with " +
+	return "", Unauthenticated.New("The request carries no token: send \"Authorization: Bearer …\" with "+
 		"a ServiceAccount's token for the audience posthorn.").With("WWW-Authenticate", Challenge)
 }
