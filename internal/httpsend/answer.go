@@ -4,8 +4,6 @@
 package httpsend
 
 import (
-	"context"
-	"errors"
 	"io"
 	"net/http"
 	"strconv"
@@ -34,15 +32,15 @@ const (
 var answers = sync.Pool{New: func() any { return new([bufferSize]byte) }}
 
 // response reads the answer and judges it.
-func (t *target) response(parent context.Context, answer *http.Response, authorization string) delivery.Response {
-	body, err := t.body(answer, authorization)
+func (a *attempt) response(t *target, answer *http.Response) delivery.Response {
+	body, err := t.body(answer, a.authorization)
 	r := delivery.Response{StatusCode: answer.StatusCode, Body: body}
 	r.Reason = statusReason(answer.StatusCode)
 	if r.Reason == delivery.ReasonNone {
-		if errors.Is(err, context.DeadlineExceeded) && parent.Err() == nil {
+		if err != nil && a.ctx.Err() != nil && a.parent.Err() == nil {
 			// 2xx with a body that never ends is no complete answer. A body that breaks off, or that
 			// this side gave up, leaves the answer what it was: the receiver took the event.
-			late := failed(parent, t.endpoint, err)
+			late := a.failed(err)
 			late.Body = body
 			return late
 		}
@@ -66,7 +64,7 @@ func (t *target) body(answer *http.Response, authorization string) (string, erro
 	buffer := answers.Get().(*[bufferSize]byte)
 	defer answers.Put(buffer)
 	n, err := readFull(answer.Body, buffer[:])
-	if n == 0 || n < bufferSize && (err == nil || err == io.EOF) && n < t.shortest(authorization) {
+	if n < t.shortest && t.tokens == nil {
 		// The usual answer, "ok" or nothing, is too short to hold a secret.
 		return tidy(buffer[:n]), ended(err)
 	}
@@ -145,7 +143,12 @@ func statusReason(status int) delivery.FailureReason {
 // statusMessage says what the endpoint answered. The status text is the standard's, never the
 // receiver's.
 func statusMessage(status int) string {
-	s := "The endpoint answered " + strconv.Itoa(status)
+	return answered("The endpoint", status)
+}
+
+// answered says what who answered.
+func answered(who string, status int) string {
+	s := who + " answered " + strconv.Itoa(status)
 	if text := http.StatusText(status); text != "" {
 		s += " " + text
 	}

@@ -108,29 +108,36 @@ func (c *Client) Send(ctx context.Context, r *delivery.Request) delivery.Respons
 
 // send makes one attempt within the endpoint's timeout.
 func (c *Client) send(parent context.Context, r *delivery.Request) delivery.Response {
-	e := r.Endpoint
-	ctx, cancel := parent, context.CancelFunc(func() {})
-	if e.Timeout > 0 {
-		ctx, cancel = context.WithTimeout(parent, e.Timeout)
+	a := attempt{parent: parent, ctx: parent, endpoint: r.Endpoint}
+	if timeout := r.Endpoint.Timeout; timeout > 0 {
+		var cancel context.CancelFunc
+		a.ctx, cancel = context.WithTimeout(parent, timeout)
+		defer cancel()
 	}
-	defer cancel()
-
-	t, err := c.target(e)
+	t, err := c.target(r.Endpoint)
 	if err != nil {
-		return failed(parent, e, err)
+		return a.failed(err)
 	}
-	authorization, err := t.authorize(ctx)
-	if err != nil {
-		return failed(parent, e, err)
+	if a.authorization, err = t.authorize(a.ctx); err != nil {
+		return a.failed(err)
 	}
-	answer, err := t.pool.transport.RoundTrip(t.request(ctx, r, authorization))
+	answer, err := t.pool.transport.RoundTrip(t.request(a.ctx, r, a.authorization))
 	if err != nil {
-		return failed(parent, e, err)
+		return a.failed(err)
 	}
 	if answer.StatusCode == http.StatusUnauthorized {
-		t.dropToken(authorization)
+		t.dropToken(a.authorization)
 	}
-	return t.response(parent, answer, authorization)
+	return a.response(t, answer)
+}
+
+// attempt is the state of one Send.
+type attempt struct {
+	// parent is the caller's context, and ctx ends with the endpoint's timeout too.
+	parent, ctx context.Context
+	endpoint    *delivery.Endpoint
+	// authorization is the value of the header of that name; empty without.
+	authorization string
 }
 
 // Vet resolves the endpoint's host, and that of its OAuth2 token URL, and judges the addresses without

@@ -4,7 +4,6 @@
 package httpsend
 
 import (
-	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -20,15 +19,15 @@ import (
 )
 
 // failed returns the response of an attempt that got no answer.
-func failed(parent context.Context, e *delivery.Endpoint, err error) delivery.Response {
-	reason, message := classify(parent, e, err)
+func (a *attempt) failed(err error) delivery.Response {
+	reason, message := a.classify(err)
 	return delivery.Response{Reason: reason, Message: message}
 }
 
 // classify says why an attempt failed, in the closed set of reasons and in one sentence. Sentences are
 // constants but for durations and the host: errors of net/http quote URLs and addresses.
-func classify(parent context.Context, e *delivery.Endpoint, err error) (delivery.FailureReason, string) {
-	if parent.Err() != nil || errors.Is(err, errClosed) {
+func (a *attempt) classify(err error) (delivery.FailureReason, string) {
+	if a.parent.Err() != nil || errors.Is(err, errClosed) {
 		return delivery.ReasonInterrupted, "The dispatcher stopped before the answer came."
 	}
 	if failure, ok := errors.AsType[*tokenError](err); ok {
@@ -38,8 +37,8 @@ func classify(parent context.Context, e *delivery.Endpoint, err error) (delivery
 		return delivery.ReasonBlocked, sentence(refusal.Error())
 	}
 	// The attempt's own deadline comes before what it interrupted.
-	if errors.Is(err, context.DeadlineExceeded) {
-		return delivery.ReasonTimeout, "No complete answer came within " + e.Timeout.String() + "."
+	if a.ctx.Err() != nil {
+		return delivery.ReasonTimeout, "No complete answer came within " + a.endpoint.Timeout.String() + "."
 	}
 	if failure, ok := errors.AsType[*resolveError](err); ok {
 		return delivery.ReasonDNS, failure.message()

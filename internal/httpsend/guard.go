@@ -36,14 +36,22 @@ func (g *guard) resolve(ctx context.Context, namespace, host string) ([]netip.Ad
 	if err != nil {
 		return nil, err
 	}
-	err = g.policy.Check(namespace, addrs)
-	if refusal, ok := errors.AsType[*egress.Refusal](err); ok {
-		return nil, &egress.Refusal{Class: refusal.Class, Host: host}
-	}
-	if err != nil {
-		return nil, &resolveError{err}
+	if err := g.judge(namespace, host, addrs); err != nil {
+		return nil, err
 	}
 	return addrs, nil
+}
+
+// judge judges the addresses of a host.
+func (g *guard) judge(namespace, host string, addrs []netip.Addr) error {
+	err := g.policy.Check(namespace, addrs)
+	if refusal, ok := errors.AsType[*egress.Refusal](err); ok {
+		return &egress.Refusal{Class: refusal.Class, Host: host}
+	}
+	if err != nil {
+		return &resolveError{err}
+	}
+	return nil
 }
 
 // lookup returns the addresses of a host without judging them.

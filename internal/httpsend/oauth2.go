@@ -56,9 +56,6 @@ func (c *Client) tokenSource(e *delivery.Endpoint) (*tokenSource, error) {
 	if s != nil && s.pool == p && reflect.DeepEqual(s.credentials, credentials) {
 		return s, nil
 	}
-	if s != nil && s.pool != p {
-		c.leave(s.pool, e.Name)
-	}
 	s = &tokenSource{
 		client:      c,
 		credentials: credentials,
@@ -161,7 +158,7 @@ func (e *tokenError) message() string {
 		if statusReason(status) == delivery.ReasonNone {
 			return "The OAuth2 token endpoint refused the client credentials."
 		}
-		return "For an OAuth2 token, t" + statusMessage(status)[1:]
+		return answered("The OAuth2 token endpoint", status)
 	}
 	if errors.Is(e.err, context.DeadlineExceeded) {
 		return "The OAuth2 token endpoint did not answer in time."

@@ -155,7 +155,7 @@ func (c *Client) newPool(spec poolSpec) (*pool, error) {
 	p.transport = &http.Transport{
 		DialContext:            d.dial,
 		DialTLSContext:         d.dialTLS,
-		TLSClientConfig:        config,
+		TLSClientConfig:        config.Clone(),
 		ForceAttemptHTTP2:      true,
 		TLSHandshakeTimeout:    connectTimeout,
 		MaxIdleConnsPerHost:    c.maxIdlePerHost,

@@ -10,8 +10,6 @@ import (
 	"net/url"
 
 	"golang.org/x/net/http/httpproxy"
-
-	"github.com/posthorn-dev/posthorn/internal/egress"
 )
 
 // proxy is the proxy that the environment configures. A nil proxy proxies nothing.
@@ -65,8 +63,8 @@ func (c *Client) proxyFor(namespace string) func(*http.Request) (*url.URL, error
 		}
 		host := r.URL.Hostname()
 		if addr, ok := parseLiteral(host); ok {
-			if c.guard.policy.Check(namespace, []netip.Addr{addr}) != nil {
-				return nil, &egress.Refusal{Class: egress.Classify(addr), Host: host}
+			if err := c.guard.judge(namespace, host, []netip.Addr{addr}); err != nil {
+				return nil, err
 			}
 		}
 		return proxyURL, nil

@@ -92,19 +92,17 @@ func (t *target) redact(authorization string) *redactor {
 	return r
 }
 
-// shortest returns the length of the shortest secret, without making a redactor: no form of a secret is
-// shorter than half of itself, nor than minFragment.
-func (t *target) shortest(authorization string) int {
-	shortest := maxRead
-	for _, secret := range t.endpoint.Redact {
+// shortestSecret returns the least length of an answer that may hold a secret: the forms of a secret are
+// no shorter than itself, and its parts no shorter than minFragment.
+func shortestSecret(secrets []string, authorization string) int {
+	_, credential, _ := strings.Cut(authorization, " ")
+	shortest := minFragment
+	for _, secret := range append(slices.Clone(secrets), credential) {
 		if secret != "" {
 			shortest = min(shortest, len(secret))
 		}
 	}
-	if authorization != "" {
-		shortest = min(shortest, minFragment)
-	}
-	return min(shortest, minFragment)
+	return shortest
 }
 
 // secretForms returns the forms in which a receiver may echo a secret.

@@ -8,17 +8,10 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"strings"
 
 	"github.com/posthorn-dev/posthorn/internal/delivery"
 )
-
-// lowerCased are the headers that make net/http take a POST for one that it may repeat by itself. It
-// looks for exactly these spellings, and header names have no case on the wire, so another spelling
-// says the same to the receiver and nothing to net/http.
-var lowerCased = map[string]string{
-	"Idempotency-Key":   "idempotency-key",
-	"X-Idempotency-Key": "x-idempotency-key",
-}
 
 // request makes the HTTP request of one attempt.
 func (t *target) request(ctx context.Context, r *delivery.Request, authorization string) *http.Request {
@@ -38,13 +31,14 @@ func (t *target) request(ctx context.Context, r *delivery.Request, authorization
 func (t *target) header(from http.Header, authorization string) http.Header {
 	h := make(http.Header, len(from)+2)
 	for name, values := range from {
-		h[name] = values
-	}
-	for name, lower := range lowerCased {
-		if values, ok := h[name]; ok {
-			delete(h, name)
-			h[lower] = values
+		switch name {
+		case "Idempotency-Key", "X-Idempotency-Key":
+			// These make net/http repeat a POST that may have arrived. It looks for exactly these
+			// spellings, and names have no case on the wire: another spelling says the same to the
+			// receiver, and nothing to net/http.
+			name = strings.ToLower(name)
 		}
+		h[name] = values
 	}
 	h["User-Agent"] = t.userAgent
 	if authorization != "" {

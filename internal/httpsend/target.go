@@ -23,7 +23,9 @@ type target struct {
 	// static is the Authorization header of basic and bearer authentication; empty without.
 	static string
 	// tokens gets the tokens of OAuth2; nil without.
-	tokens   *tokenSource
+	tokens *tokenSource
+	// shortest is the least length of an answer that may hold a secret; redactor finds them.
+	shortest int
 	redactor atomic.Pointer[redactor]
 }
 
@@ -45,8 +47,8 @@ func (c *Client) target(e *delivery.Endpoint) (*target, error) {
 	if err != nil {
 		return nil, err
 	}
-	if previous := c.targets[e.Name]; previous != nil && previous.pool != t.pool {
-		c.leave(previous.pool, e.Name)
+	if c.targets[e.Name] != nil {
+		c.leaveOthers(t)
 	}
 	c.targets[e.Name] = t
 	return t, nil
@@ -76,7 +78,24 @@ func (c *Client) newTarget(e *delivery.Endpoint) (*target, error) {
 		},
 		userAgent: []string{c.userAgent},
 	}
-	return t, c.prepareAuth(t)
+	if err := c.prepareAuth(t); err != nil {
+		return nil, err
+	}
+	t.shortest = shortestSecret(e.Redact, t.static)
+	return t, nil
+}
+
+// leaveOthers gives up what the endpoint used before it changed; c.mu is held.
+func (c *Client) leaveOthers(t *target) {
+	name := t.endpoint.Name
+	if t.tokens == nil {
+		delete(c.tokens, name)
+	}
+	for _, p := range c.pools {
+		if _, uses := p.users[name]; uses && p != t.pool && (t.tokens == nil || p != t.tokens.pool) {
+			c.leave(p, name)
+		}
+	}
 }
 
 // prepareAuth sets how requests to the target authenticate; c.mu is held.
