@@ -20,7 +20,8 @@ func dataOf(contentType, data string) *Event {
 	return &Event{Namespace: "ns", ID: "1", Source: "/s", Type: "t", DataContentType: contentType, Data: []byte(data)}
 }
 
-// forms are events of every form that come out as they came in, by name.
+// forms are events of every form that come out as they came in, by name. They have every content
+// type and every type of extension that the conformance suite of CloudEvents sends.
 func forms() map[string]*Event {
 	return map[string]*Event{
 		"everything":            sample(),
@@ -40,7 +41,10 @@ func forms() map[string]*Event {
 		"empty bytes":           dataOf("application/octet-stream", ""),
 		"content type alone":    {ID: "1", Source: "/s", Type: "t", DataContentType: "application/json", Namespace: "ns"},
 		"a zone and no nanos":   {ID: "1", Source: "//h/p?q#f", Type: "t", Time: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), Namespace: "ns"},
-		"attributes to escape":  {ID: "a\"b\\c", Source: "/é%20🌎", Type: "t<>&", Subject: "  two  ", Namespace: "ns", Extensions: map[string]any{"x": "\"", "y": ""}},
+		"extension types": {ID: "1", Source: "#fragment", Type: "t", Namespace: "ns", Extensions: map[string]any{
+			"i": int32(10), "b": true, "s": "text", "uri": "https://example.com", "ref": "//authority/path", "when": "2026-03-31T15:12:00Z", "bin": "TWE=",
+		}},
+		"attributes to escape": {ID: "a\"b\\c", Source: "/é%20🌎", Type: "t<>&", Subject: "  two  ", Namespace: "ns", Extensions: map[string]any{"x": "\"", "y": ""}},
 	}
 }
 

@@ -76,7 +76,7 @@ func compile(env *cel.Env, expression string, limit uint64) (*cel.Ast, error) {
 	if issues.Err() != nil {
 		return nil, explain(expression, issues.Errors()[0])
 	}
-	if err := checkLiterals(expression, checked); err != nil {
+	if err := checkLiterals(checked); err != nil {
 		return nil, err
 	}
 	// The most that it may cost depends on the events, and is bounded when it runs. The least shows
@@ -103,18 +103,24 @@ func (sizes) EstimateCallCost(string, string, *checker.AstNode, []checker.AstNod
 	return nil
 }
 
-// checkLiterals refuses a pattern of matches that is no literal: one that comes out of an event
-// would be compiled anew for every event, at a cost that its producer chooses.
-func checkLiterals(expression string, checked *cel.Ast) error {
+// checkLiterals refuses two forms that the compiler lets pass. A pattern of matches that comes out of
+// an event would be compiled anew for every event, at a cost that its producer chooses; and messages
+// of Protocol Buffers have no place in what is JSON.
+func checkLiterals(checked *cel.Ast) error {
 	native := checked.NativeRep()
-	for _, e := range ast.MatchDescendants(ast.NavigateAST(native), ast.FunctionMatcher("matches")) {
-		call := e.AsCall()
-		args := call.Args()
-		if len(args) > 0 && args[len(args)-1].Kind() == ast.LiteralKind {
-			continue
-		}
+	refuse := func(e ast.Expr, message string) error {
 		at := native.SourceInfo().GetStartLocation(e.ID())
-		return &Error{Line: at.Line(), Column: at.Column() + 1, Message: "the pattern of matches must be a literal string"}
+		return &Error{Line: at.Line(), Column: at.Column() + 1, Message: message}
+	}
+	root := ast.NavigateAST(native)
+	for _, e := range ast.MatchDescendants(root, ast.FunctionMatcher("matches")) {
+		args := e.AsCall().Args()
+		if len(args) == 0 || args[len(args)-1].Kind() != ast.LiteralKind {
+			return refuse(e, "the pattern of matches must be a literal string")
+		}
+	}
+	for _, e := range ast.MatchDescendants(root, ast.KindMatcher(ast.StructKind)) {
+		return refuse(e, `messages cannot be made here; write a map such as {"id": event.id}`)
 	}
 	return nil
 }

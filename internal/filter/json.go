@@ -14,7 +14,7 @@ func parseJSON(b []byte) (any, bool) {
 	d := json.NewDecoder(bytes.NewReader(b))
 	d.UseNumber()
 	var v any
-	if err := d.Decode(&v); err != nil {
+	if err := d.Decode(&v); err != nil || len(bytes.TrimSpace(b[d.InputOffset():])) > 0 {
 		return nil, false
 	}
 	return numbers(v), true

@@ -34,7 +34,8 @@ func library() cel.EnvOption {
 	str, integer, list := cel.StringType, cel.IntType, cel.ListType(cel.StringType)
 	return func(env *cel.Env) (*cel.Env, error) {
 		for _, option := range []cel.EnvOption{
-			cel.Function("format", cel.DisableDeclaration(true)),
+			cel.Function("format", cel.DisableDeclaration(true),
+				cel.MemberOverload("string_format", []*cel.Type{str, cel.ListType(cel.DynType)}, str)),
 			cel.Function("indexOf",
 				cel.MemberOverload("string_index_of_string", []*cel.Type{str, str}, integer,
 					cel.BinaryBinding(indexOf)),
