@@ -84,7 +84,8 @@ func NewSigner(scheme Scheme, h Headers, keys []Key) (*Signer, error) {
 			return nil, fmt.Errorf("make signer: %q is not the name of a header", name)
 		}
 	}
-	if slices.Contains([]string{s.timestamp, s.signature}, s.id) || s.timestamp == s.signature {
+	names := slices.Sorted(slices.Values(s.HeaderNames()))
+	if len(slices.Compact(names)) != len(s.HeaderNames()) {
 		return nil, errors.New("make signer: the header names must differ")
 	}
 	if !validValue(valuePrefix) {
