@@ -34,28 +34,12 @@ func parseTarget(u *url.URL) (target, error) {
 	if !ok || !ok2 || collection != "events" || typed && (eventType == "" || strings.Contains(eventType, "/")) {
 		return target{}, problem.NotFound.New("Events are taken at " + Pattern + " and " + PatternWithType + ".")
 	}
-	if !isNamespace(namespace) {
-		return target{}, problem.BadRequest.New("The path names no namespace: use its name, such as team-a.").About("namespace")
+	if err := problem.CheckNamespace(namespace); err != nil {
+		return target{}, err
 	}
 	eventType, err := url.PathUnescape(eventType)
 	if err != nil { // the server has decoded the whole path before
 		return target{}, problem.BadRequest.New("The event type in the path is not percent-encoded right.").About("type")
 	}
 	return target{namespace: namespace, eventType: eventType}, nil
-}
-
-// maxNamespace is the longest name of a namespace, an RFC 1123 label.
-const maxNamespace = 63
-
-// isNamespace reports whether s can be the name of a namespace.
-func isNamespace(s string) bool {
-	if s == "" || len(s) > maxNamespace || s[0] == '-' || s[len(s)-1] == '-' {
-		return false
-	}
-	for i := range len(s) {
-		if c := s[i]; (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' {
-			return false
-		}
-	}
-	return true
 }

@@ -123,8 +123,13 @@ func write(w http.ResponseWriter, answer any) {
 	_, _ = w.Write(append(body, '\n')) // a client that went away cannot be told so
 }
 
-// pass checks the caller's right in a namespace.
+// pass checks the caller's right in a namespace; an empty one means in all.
 func (h *Handler) pass(r *http.Request, access Access, namespace string) error {
+	if namespace != "" {
+		if err := problem.CheckNamespace(namespace); err != nil {
+			return err
+		}
+	}
 	if h.options.AllowUnauthenticated {
 		return nil
 	}
