@@ -120,22 +120,22 @@ func (e *Event) setBody(contentTypes []string, body []byte) error {
 // BinaryHeader sets the headers of the binary content mode in h: a ce-* header for every attribute,
 // and Content-Type where there is data or a content type. The body that belongs to them is Data.
 func (e *Event) BinaryHeader(h http.Header) {
-	set := func(name, value string) {
+	set := func(key, value string) {
 		if value != "" {
-			h[http.CanonicalHeaderKey(headerPrefix+name)] = []string{encodeHeader(value)}
+			h[key] = []string{encodeHeader(value)}
 		}
 	}
-	set("specversion", "1.0")
-	set("id", e.ID)
-	set("source", e.Source)
-	set("type", e.Type)
-	set("subject", e.Subject)
-	set("dataschema", e.DataSchema)
+	set("Ce-Specversion", "1.0")
+	set("Ce-Id", e.ID)
+	set("Ce-Source", e.Source)
+	set("Ce-Type", e.Type)
+	set("Ce-Subject", e.Subject)
+	set("Ce-Dataschema", e.DataSchema)
 	if !e.Time.IsZero() {
-		set("time", e.Time.UTC().Format(time.RFC3339Nano))
+		set("Ce-Time", e.Time.UTC().Format(time.RFC3339Nano))
 	}
 	for name, value := range e.Extensions {
-		set(name, canonicalString(value))
+		set(http.CanonicalHeaderKey(headerPrefix+name), canonicalString(value))
 	}
 	switch {
 	case e.DataContentType != "":

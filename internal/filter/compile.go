@@ -62,7 +62,7 @@ func CompileTransform(expression string) (*Transform, error) {
 }
 
 // Eval returns the result for an event. An error is ErrMissing, ErrCostExceeded or ErrEvaluation.
-func (t *Transform) Eval(in *Input) (ref.Val, error) { return t.program.eval(in) }
+func (t *Transform) Eval(in *Input) (ref.Val, error) { return t.program.eval(&in.sent) }
 
 // compile parses and checks an expression within its bounds.
 func compile(env *cel.Env, expression string, limit uint64) (*cel.Ast, error) {
@@ -126,7 +126,11 @@ func checkLiterals(checked *cel.Ast) error {
 }
 
 func newProgram(env *cel.Env, checked *cel.Ast, limit uint64) (*program, error) {
-	p, err := env.Program(checked, bounded(limit)...)
+	options := bounded(limit)
+	if isCheap(checked) {
+		options = nil
+	}
+	p, err := env.Program(checked, options...)
 	if err != nil {
 		return nil, &Error{Line: 1, Column: 1, Message: "does not compile: " + err.Error()}
 	}
@@ -134,8 +138,8 @@ func newProgram(env *cel.Env, checked *cel.Ast, limit uint64) (*program, error) 
 }
 
 // eval evaluates the program and puts its failures in the classes of errors.go.
-func (p *program) eval(in *Input) (ref.Val, error) {
-	result, _, err := p.cel.Eval((*activation)(in))
+func (p *program) eval(event *eventValue) (ref.Val, error) {
+	result, _, err := p.cel.Eval((*activation)(event))
 	switch {
 	case err == nil:
 		return result, nil

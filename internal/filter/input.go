@@ -20,10 +20,17 @@ type Input struct {
 	event *event.Event
 	once  sync.Once
 	data  any
+	// filtered and sent are the event as filters and as transforms see it.
+	filtered, sent eventValue
 }
 
 // NewInput makes the input of an event. The event must not change afterwards.
-func NewInput(e *event.Event) *Input { return &Input{event: e} }
+func NewInput(e *event.Event) *Input {
+	in := &Input{event: e}
+	in.filtered = eventValue{in: in, withOrigin: true}
+	in.sent = eventValue{in: in}
+	return in
+}
 
 // Event returns the event that the input was made of.
 func (in *Input) Event() *event.Event { return in.event }
@@ -52,7 +59,7 @@ func parseData(e *event.Event) any {
 }
 
 // activation is the variables of an evaluation: event alone.
-type activation Input
+type activation eventValue
 
 var _ interpreter.Activation = (*activation)(nil)
 

@@ -77,18 +77,16 @@ func runes(s string, i int) ref.Val {
 	return types.Int(utf8.RuneCountInString(s[:i]))
 }
 
-// cut returns the index in bytes of the n-th character, and whether there are so many.
+// cut returns the index in bytes of the n-th character, the end where there are fewer; it reports
+// false where n is negative.
 func cut(s string, n int64) (int, bool) {
-	if n < 0 {
-		return 0, false
-	}
 	for i := range s {
-		if n == 0 {
-			return i, true
+		if n <= 0 {
+			return i, n == 0
 		}
 		n--
 	}
-	return len(s), n == 0
+	return len(s), n >= 0
 }
 
 func outOfRange(n int64) ref.Val { return types.NewErr("index out of range: %d", n) }
@@ -116,12 +114,15 @@ func lastIndexOf(s, sub ref.Val) ref.Val {
 	return runes(text, strings.LastIndex(text, string(sub.(types.String))))
 }
 
-// lastIndexOfFrom finds the last place at or before the n-th character.
+// lastIndexOfFrom finds the last place at or before the n-th character, which has to be one of them.
 func lastIndexOfFrom(args ...ref.Val) ref.Val {
 	text, sub, n := string(args[0].(types.String)), string(args[1].(types.String)), int64(args[2].(types.Int))
 	start, ok := cut(text, n)
 	if !ok {
 		return outOfRange(n)
+	}
+	if start == len(text) && sub != "" {
+		return types.Int(-1) // as CEL has it
 	}
 	return runes(text, strings.LastIndex(text[:min(start+len(sub), len(text))], sub))
 }
@@ -161,7 +162,8 @@ func join(args ...ref.Val) ref.Val {
 		separator = string(args[1].(types.String))
 	}
 	var b strings.Builder
-	for it := args[0].(traits.Lister).Iterator(); it.HasNext() == types.True; {
+	first := true
+	for it := args[0].(traits.Lister).Iterator(); it.HasNext() == types.True; first = false {
 		s, ok := it.Next().(types.String)
 		if !ok {
 			return types.NewErr("join takes a list of strings")
@@ -169,7 +171,7 @@ func join(args ...ref.Val) ref.Val {
 		if b.Len()+len(separator)+len(s) > maxStringBytes {
 			return types.NewErr("join makes a string of more than %d bytes", maxStringBytes)
 		}
-		if b.Len() > 0 {
+		if !first {
 			b.WriteString(separator)
 		}
 		b.WriteString(string(s))

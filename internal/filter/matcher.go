@@ -85,7 +85,7 @@ func (m *Matcher) Matches(in *Input) (bool, error) {
 	if m.filter == nil {
 		return true, nil
 	}
-	result, err := m.filter.eval(in)
+	result, err := m.filter.eval(&in.filtered)
 	switch {
 	case errors.Is(err, ErrMissing):
 		return false, nil

@@ -36,6 +36,10 @@ func TestMatcher_Expressions(t *testing.T) {
 		`has(event.data.nosuch)`:                               false,
 		`has(event.data.total.nosuch)`:                         false,
 		`event.?dataschema.orValue("none") == "none"`:          true,
+		`event.?subject.orValue("none") == "orders/17"`:        true,
+		`event.?posthornorigin.hasValue()`:                     true,
+		`dyn(event).id == "17" && has(dyn(event).region)`:      true,
+		`dyn(event).nosuch == "17" || has(dyn(event).nosuch)`:  false,
 		`event.data.?nosuch.?deeper.orValue(5) == 5`:           true,
 		// What is missing does not match, and does not spoil the other side of an "or".
 		`event.data.nosuch > 100`:                                 false,
@@ -303,6 +307,18 @@ func TestTransform_DoesNotSeeTheOrigin(t *testing.T) {
 	e := refusal(t, err)
 	if e.Field != "transform" || !strings.Contains(e.Message, "never sent out") {
 		t.Errorf("refusal = %s, want one of the origin", e)
+	}
+}
+
+func TestTransform_DoesNotSeeTheOriginBehindTheCompilersBack(t *testing.T) {
+	t.Parallel()
+	tr, err := CompileTransform(`dyn(event).?posthornorigin.orValue("hidden") + string(has(dyn(event).posthornorigin))`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := tr.Eval(NewInput(order()))
+	if err != nil || got.Value() != "hiddenfalse" {
+		t.Errorf("result = %v, %v, want it hidden", got, err)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/cel-go/common/types"
 	"github.com/google/cel-go/common/types/ref"
+	"github.com/google/cel-go/common/types/traits"
 )
 
 // eventVariable is the one variable of an expression, and the name of its type. A type that is
@@ -22,9 +23,16 @@ const originAttribute = "posthornorigin"
 var eventType = types.NewObjectType(eventVariable)
 
 // eventValue is an event as a value of CEL.
-type eventValue Input
+type eventValue struct {
+	in         *Input
+	withOrigin bool
+}
 
-var _ ref.Val = (*eventValue)(nil)
+var (
+	_ ref.Val            = (*eventValue)(nil)
+	_ traits.Indexer     = (*eventValue)(nil)
+	_ traits.FieldTester = (*eventValue)(nil)
+)
 
 // ConvertToNative is not supported: an event leaves an expression attribute by attribute.
 func (v *eventValue) ConvertToNative(t reflect.Type) (any, error) {
@@ -45,7 +53,30 @@ func (v *eventValue) Equal(other ref.Val) ref.Val { return types.Bool(other == r
 // Type returns the type of event.
 func (v *eventValue) Type() ref.Type { return eventType }
 
-// Value returns the event itself, which is what attribute reads.
+// Get reads an attribute by a name that the compiler did not see, as in event.?subject.
+func (v *eventValue) Get(index ref.Val) ref.Val {
+	name, ok := index.(types.String)
+	if !ok {
+		return types.MaybeNoSuchOverloadErr(index)
+	}
+	value, ok := get(v, string(name))
+	if !ok {
+		return types.WrapErr(missingError(name))
+	}
+	return types.DefaultTypeAdapter.NativeToValue(value)
+}
+
+// IsSet reports whether the event has the attribute of that name.
+func (v *eventValue) IsSet(field ref.Val) ref.Val {
+	name, ok := field.(types.String)
+	if !ok {
+		return types.MaybeNoSuchOverloadErr(field)
+	}
+	_, ok = get(v, string(name))
+	return types.Bool(ok)
+}
+
+// Value returns the event itself, which is what get reads.
 func (v *eventValue) Value() any { return v }
 
 // missingError names an attribute that the event does not have.
@@ -102,10 +133,10 @@ func get(target any, name string) (any, bool) {
 	if !ok {
 		return nil, false
 	}
-	e := v.event
+	e := v.in.event
 	switch name {
 	case "data":
-		return (*Input)(v).Data(), e.Data != nil
+		return v.in.Data(), e.Data != nil
 	case "time":
 		return types.Timestamp{Time: e.Time}, !e.Time.IsZero()
 	case "specversion":
@@ -123,6 +154,9 @@ func get(target any, name string) (any, bool) {
 	case "dataschema":
 		return text(e.DataSchema)
 	case originAttribute:
+		if !v.withOrigin {
+			return nil, false
+		}
 		return text(e.Origin)
 	}
 	x, ok := e.Extensions[name]

@@ -80,7 +80,8 @@ func appendComposite(dst []byte, v any) ([]byte, error) {
 	case ref.Val:
 		return nil, fmt.Errorf("%w: a value of type %s; name the attribute or the field that is meant", ErrNotJSON, v.Type().TypeName())
 	}
-	return nil, ErrNotJSON
+	// What a list of both kinds wraps: values of CEL between those of the event.
+	return appendJSON(dst, types.DefaultTypeAdapter.NativeToValue(v))
 }
 
 func appendFloat(dst []byte, f float64) ([]byte, error) {
