@@ -15,8 +15,8 @@ var (
 )
 
 // nat64Positions are where RFC 6052, section 2.2, puts the four bytes of the IPv4 address for the
-// prefix lengths that fit into 64:ff9b:1::/48: 96, 64, 56 and 48. Byte 8 is always skipped.
-var nat64Positions = [][4]int{{12, 13, 14, 15}, {9, 10, 11, 12}, {7, 9, 10, 11}, {6, 7, 9, 10}}
+// prefix lengths that fit into 64:ff9b:1::/48: 48, 56, 64 and 96. Byte 8 is always skipped.
+var nat64Positions = [][4]int{{6, 7, 9, 10}, {7, 9, 10, 11}, {9, 10, 11, 12}, {12, 13, 14, 15}}
 
 // embedded returns the IPv4 addresses that an IPv6 address carries, and whether the way it does so is
 // out of use. Without any, the address stands for itself.
