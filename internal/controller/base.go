@@ -1,0 +1,51 @@
+// Copyright The Posthorn Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controller
+
+import (
+	"io"
+	"time"
+
+	"k8s.io/client-go/tools/events"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	hookv1 "github.com/posthorn-dev/posthorn/api/v1alpha1"
+	"github.com/posthorn-dev/posthorn/internal/compile"
+)
+
+// Actions of Kubernetes Events: what the operator was doing.
+const (
+	actionReconcile = "Reconcile"
+	actionProvision = "ProvisionKey"
+	actionRotate    = "RotateKey"
+)
+
+// Base is what the reconcilers of both kinds share. Every field is required.
+type Base struct {
+	// Client reads from the manager's cache and writes to the API server. Of Secrets the cache holds
+	// only those with the label posthorn.dev/use.
+	Client client.Client
+	// Live reads from the API server: what the cache does not hold, and what must not be stale.
+	Live client.Reader
+	// Recorder writes Kubernetes Events.
+	Recorder events.EventRecorder
+	// Namespace is Posthorn's own, where the dispatcher reads its Secrets.
+	Namespace string
+	// Defaults are the platform's values for what a spec leaves open.
+	Defaults compile.Defaults
+	// Dispatcher knows whether the dispatcher is there.
+	Dispatcher *DispatcherWatch
+	// Now is the clock.
+	Now func() time.Time
+	// Random is where new keys come from.
+	Random io.Reader
+}
+
+// kindOf names the kind of an object for metrics.
+func kindOf(obj client.Object) string {
+	if _, ok := obj.(*hookv1.WebhookEndpoint); ok {
+		return hookv1.KindWebhookEndpoint
+	}
+	return hookv1.KindWebhookSubscription
+}

@@ -1,0 +1,112 @@
+// Copyright The Posthorn Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controller
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/types"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	hookv1 "github.com/posthorn-dev/posthorn/api/v1alpha1"
+	"github.com/posthorn-dev/posthorn/internal/compile"
+)
+
+// recorderName is the reporting controller of the operator's Kubernetes Events.
+const recorderName = "posthorn-operator"
+
+// Options are what the controllers need to know of the platform.
+type Options struct {
+	// Namespace is Posthorn's own.
+	Namespace string
+	// Defaults are the platform's values for what a spec leaves open.
+	Defaults compile.Defaults
+	// MaxConcurrent is how many objects of one kind are reconciled at once; 0 means 4.
+	MaxConcurrent int
+	// Now is the clock; nil means time.Now.
+	Now func() time.Time
+}
+
+// Scope says what the manager's cache holds: of Secrets only those with the label, and of Services
+// only what a serviceRef needs. What it holds does not grow with the cluster's other Secrets.
+func Scope() map[client.Object]cache.ByObject {
+	return map[client.Object]cache.ByObject{
+		&corev1.Secret{}:  {Label: labels.SelectorFromSet(labels.Set{hookv1.LabelUse: hookv1.LabelUseValue})},
+		&corev1.Service{}: {Transform: trimService},
+	}
+}
+
+// trimService keeps of a Service what serviceVerdict looks at.
+func trimService(obj any) (any, error) {
+	service, ok := obj.(*corev1.Service)
+	if !ok {
+		return obj, nil
+	}
+	trimmed := &corev1.Service{Spec: corev1.ServiceSpec{
+		Type: service.Spec.Type, ClusterIP: service.Spec.ClusterIP, Ports: service.Spec.Ports, Selector: service.Spec.Selector,
+	}}
+	trimmed.Name, trimmed.Namespace, trimmed.UID = service.Name, service.Namespace, service.UID
+	trimmed.ResourceVersion = service.ResourceVersion
+	return trimmed, nil
+}
+
+// Setup adds everything of this package to a manager whose cache has the Scope.
+func Setup(ctx context.Context, mgr ctrl.Manager, o Options) error {
+	if o.MaxConcurrent == 0 {
+		o.MaxConcurrent = 4
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	base := &Base{
+		Client:     mgr.GetClient(),
+		Live:       mgr.GetAPIReader(),
+		Recorder:   mgr.GetEventRecorder(recorderName),
+		Namespace:  o.Namespace,
+		Defaults:   o.Defaults,
+		Dispatcher: NewDispatcherWatch(mgr.GetAPIReader(), o.Namespace),
+		Now:        o.Now,
+		Random:     rand.Reader,
+	}
+	if err := addIndexes(ctx, mgr.GetFieldIndexer()); err != nil {
+		return err
+	}
+	err := errors.Join(
+		(&WebhookEndpointReconciler{base}).setup(mgr, o.MaxConcurrent),
+		(&WebhookSubscriptionReconciler{base}).setup(mgr, o.MaxConcurrent),
+		mgr.Add(base.Dispatcher),
+		mgr.Add(&Sweeper{base}),
+	)
+	if err != nil {
+		return fmt.Errorf("set up controllers: %w", err)
+	}
+	return nil
+}
+
+// request asks for one object.
+func request(namespace, name string) reconcile.Request {
+	return reconcile.Request{NamespacedName: types.NamespacedName{Namespace: namespace, Name: name}}
+}
+
+// requests asks for all objects of a list.
+func requests[T any, P interface {
+	*T
+	client.Object
+}](items []T) []reconcile.Request {
+	out := make([]reconcile.Request, 0, len(items))
+	for i := range items {
+		o := P(&items[i])
+		out = append(out, request(o.GetNamespace(), o.GetName()))
+	}
+	return out
+}
