@@ -1,0 +1,35 @@
+// Copyright The Posthorn Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controller
+
+// The rights that the operator's ServiceAccount needs, for controller-gen. Each line names its use;
+// the suite runs the manager with these rights and no more.
+//
+// Secrets are read and written in every namespace: RBAC knows no labels. The operator looks only at
+// those that carry the label, at those that a spec names, and at the names it would create. It deletes
+// Secrets in its own namespace alone; those with deletionPolicy Delete go by their owner reference.
+//
+// Its own objects: read from the cache, and live before credentials are swept; statuses are applied.
+// +kubebuilder:rbac:groups=posthorn.dev,resources=webhookendpoints,verbs=get;list;watch
+// +kubebuilder:rbac:groups=posthorn.dev,resources=webhooksubscriptions,verbs=list;watch
+// +kubebuilder:rbac:groups=posthorn.dev,resources=webhookendpoints/status;webhooksubscriptions/status,verbs=patch
+//
+// Signing Secrets, users' Secrets, credentials for the dispatcher:
+// +kubebuilder:rbac:groups="",resources=secrets,verbs=get;list;watch;create;update
+// +kubebuilder:rbac:groups="",namespace=posthorn-system,resources=secrets,verbs=delete
+//
+// CA bundles, Services of a serviceRef, labels of namespaces for grants:
+// +kubebuilder:rbac:groups="",resources=configmaps,verbs=get
+// +kubebuilder:rbac:groups="",resources=services;namespaces,verbs=list;watch
+//
+// Kubernetes Events on the objects, and those of the leader election:
+// +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
+// +kubebuilder:rbac:groups="",namespace=posthorn-system,resources=events,verbs=create;patch
+//
+// The leader election, and the dispatcher's Lease:
+// +kubebuilder:rbac:groups=coordination.k8s.io,namespace=posthorn-system,resources=leases,verbs=get;create;update
+//
+// Who may read the metrics:
+// +kubebuilder:rbac:groups=authentication.k8s.io,resources=tokenreviews,verbs=create
+// +kubebuilder:rbac:groups=authorization.k8s.io,resources=subjectaccessreviews,verbs=create
