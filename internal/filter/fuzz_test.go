@@ -4,10 +4,12 @@
 package filter
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
 	"testing"
 
-	"github.com/posthorn-dev/posthorn/internal/event"
+	"github.com/google/go-cmp/cmp"
 )
 
 // FuzzCompileFilter compiles and evaluates what a tenant writes over what a producer sends: neither
@@ -49,10 +51,44 @@ func FuzzParseTypePattern(f *testing.F) {
 	})
 }
 
-func FuzzInput(f *testing.F) {
-	f.Add("application/json", []byte(`{"a":[1,2.5,null,true,"x",1e400]}`))
-	f.Add("text/plain", []byte("\xff"))
-	f.Fuzz(func(t *testing.T, contentType string, data []byte) {
-		NewInput(&event.Event{DataContentType: contentType, Data: data}).Data()
+// FuzzParseJSON holds our parser against encoding/json.
+func FuzzParseJSON(f *testing.F) {
+	f.Add([]byte(` { "a" : [ 1 , 2.5, null,true,false,"x\\\"",1e400,[ ],{ } ] , "\u0061": -0} `))
+	f.Add([]byte(`"\ud83c"`))
+	f.Add([]byte(`18446744073709551615`))
+	f.Add([]byte("0\f"))
+	f.Add([]byte("\"\xff\""))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		got, ok := parseJSON(b)
+		var want any
+		d := json.NewDecoder(bytes.NewReader(b))
+		d.UseNumber()
+		err := d.Decode(&want)
+		if err == nil && len(bytes.Trim(b[d.InputOffset():], " \t\r\n")) > 0 {
+			err = errors.New("more than one value")
+		}
+		if ok != (err == nil) {
+			t.Fatalf("taken = %t, encoding/json says %v", ok, err)
+		}
+		if diff := cmp.Diff(numbers(want), got); ok && diff != "" {
+			t.Fatalf("value (-encoding/json +ours):\n%s", diff)
+		}
 	})
+}
+
+// numbers replaces every json.Number in v.
+func numbers(v any) any {
+	switch v := v.(type) {
+	case json.Number:
+		return number(v.String())
+	case []any:
+		for i := range v {
+			v[i] = numbers(v[i])
+		}
+	case map[string]any:
+		for key := range v {
+			v[key] = numbers(v[key])
+		}
+	}
+	return v
 }

@@ -4,8 +4,6 @@
 package filter
 
 import (
-	"encoding/json"
-	"strconv"
 	"sync"
 	"unicode/utf8"
 
@@ -73,17 +71,3 @@ func (a *activation) ResolveName(name string) (any, bool) {
 
 // Parent returns the enclosing variables; there are none.
 func (a *activation) Parent() interpreter.Activation { return nil }
-
-// number reads a JSON number: an int64 where it is an integer that fits, a uint64 where only that
-// fits, otherwise the nearest float64. So 100 compares as an integer and keeps all its digits up to
-// 64 bits.
-func number(n json.Number) any {
-	if i, err := strconv.ParseInt(string(n), 10, 64); err == nil {
-		return i
-	}
-	if u, err := strconv.ParseUint(string(n), 10, 64); err == nil {
-		return u
-	}
-	f, _ := strconv.ParseFloat(string(n), 64) // out of range is infinite, which compares right
-	return f
-}
