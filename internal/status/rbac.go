@@ -1,0 +1,11 @@
+// Copyright The Posthorn Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package status
+
+// What the dispatcher may do to tell what it knows: write statuses and Kubernetes Events, and keep its
+// Lease in Posthorn's own namespace. An apply that creates an object takes create beside patch.
+//
+// +kubebuilder:rbac:groups=posthorn.dev,resources=webhookendpoints/status;webhooksubscriptions/status,verbs=patch
+// +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
+// +kubebuilder:rbac:groups=coordination.k8s.io,namespace=posthorn-system,resources=leases,verbs=create;patch
