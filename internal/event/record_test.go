@@ -32,7 +32,7 @@ func TestRecord_RoundTripsEveryEvent(t *testing.T) {
 		"the first and the last time":  {ID: "1", Time: time.Date(9999, 12, 31, 23, 59, 59, 999999999, time.UTC)},
 		"the year 0":                   {ID: "1", Time: time.Date(0, 1, 1, 0, 0, 0, 0, time.UTC)},
 		"the start of 1970":            {ID: "1", Time: time.Unix(0, 0).UTC()},
-		"large data":                   {ID: "1", Data: bytes.Repeat([]byte("x"), MaxEventBytes)},
+		"large data":                   {ID: "1", Data: bytes.Repeat([]byte("x"), 1<<17)},
 	}
 	for name, want := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -167,7 +167,9 @@ func (p *structured) setTime(value []byte) error {
 }
 
 // parseTime reads an RFC 3339 timestamp. UnmarshalText is stricter than time.Parse, which takes
-// offsets that do not exist. The result is in UTC: instants are kept, not the producer's offset.
+// offsets that do not exist. The result is in UTC: instants are kept, not the producer's offset. The
+// first instant of the year 1 is Go's zero time, which producers send for no time at all, and is taken
+// for that.
 func parseTime(s string) (time.Time, error) {
 	var t time.Time
 	if err := t.UnmarshalText([]byte(s)); err != nil {

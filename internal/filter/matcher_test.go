@@ -80,7 +80,8 @@ func TestMatcher_Expressions(t *testing.T) {
 		`event.data.customer == {"email": "ann@example.com", "tags": ["vip", "eu"]}`: true,
 		`base64.encode(b"a") == "YQ=="`:                                              true,
 		`type(event.data.total) == double && type(event.data.count) == int`:          true,
-		`event == event`: true,
+		`event == event`:             true,
+		`type(event) == type(event)`: true,
 	}
 	for expression, want := range tests {
 		t.Run(expression, func(t *testing.T) {
