@@ -1,0 +1,113 @@
+# Everything CI runs is here, and runs at home: make lint verify test.
+SHELL       := /usr/bin/env bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+IMAGE    ?= posthorn
+PACKAGES ?= ./...
+# go test for PACKAGES; -count=1 or -run=… go here.
+TESTFLAGS ?=
+
+# One value for all builds but those with the race detector, or none of them shares the build cache with the rest.
+export CGO_ENABLED := 0
+
+tool    := go tool -modfile=hack/tools/go.mod
+lint    := go tool -modfile=hack/tools/lint/go.mod golangci-lint-kube-api-linter
+ldflags := -s -w -X github.com/posthorn-dev/posthorn/internal/telemetry.version=$(VERSION)
+
+# Packages without a process or a socket behind them: seconds, no API server.
+unit := ./api/... ./internal/breaker/... ./internal/compile/... ./internal/config/... ./internal/delivery/... \
+	./internal/egress/... ./internal/event/... ./internal/filter/... ./internal/payload/... ./internal/problem/... \
+	./internal/retry/... ./internal/signing/... ./internal/telemetry/... ./internal/wire/...
+
+# Where the markers of each plane's roles are.
+operator-packages   := internal/controller/... internal/operator/...
+dispatcher-packages := internal/access/... internal/dispatcher/... internal/routing/... internal/status/...
+
+.PHONY: help
+help: ## Show this list.
+	@awk 'BEGIN { FS = ":.*## " } \
+		/^##@/ { printf "\n%s\n", substr($$0, 5) } \
+		/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+##@ See it work
+
+.PHONY: demo
+demo: controlplane build ## Show the whole way of an event on a real API server; DEMO_EXIT=1 ends by itself.
+	@KUBEBUILDER_ASSETS="$$(hack/controlplane.sh)" go run ./hack/demo
+
+##@ Develop
+
+.PHONY: build
+build: ## Build bin/operator and bin/dispatcher, static.
+	go build -trimpath -ldflags='$(ldflags)' -o bin/ ./cmd/operator ./cmd/dispatcher
+
+.PHONY: run-operator
+run-operator: build ## Run the operator against the current kubeconfig; ARGS="--flag …".
+	bin/operator $(ARGS)
+
+.PHONY: run-dispatcher
+run-dispatcher: build ## Run the dispatcher against the current kubeconfig; ARGS="--flag …".
+	bin/dispatcher $(ARGS)
+
+.PHONY: controlplane
+controlplane: ## Find or build etcd, kube-apiserver, kube-controller-manager and kubectl, once.
+	@hack/controlplane.sh
+
+.PHONY: generate
+generate: manifests ## Make all generated files: code, manifests, reference.
+	$(tool) controller-gen object:headerFile=hack/boilerplate.go.txt \
+		applyconfiguration:headerFile=hack/boilerplate.go.txt paths=./api/...
+	$(tool) crd-ref-docs --config=hack/apireference/config.yaml \
+		--source-path=./api --renderer=markdown --output-path=docs/reference/api.md --log-level=ERROR
+
+.PHONY: manifests
+manifests: ## Make the CRDs and the roles.
+	$(tool) controller-gen crd paths=./api/... output:crd:dir=config/crd/bases
+	$(tool) controller-gen rbac:roleName=posthorn-operator \
+		$(addprefix paths=./,$(operator-packages)) output:rbac:dir=config/rbac
+	$(tool) controller-gen rbac:roleName=posthorn-dispatcher,fileName=dispatcher_role.yaml \
+		$(addprefix paths=./,$(dispatcher-packages)) output:rbac:dir=config/rbac
+
+.PHONY: clean
+clean: ## Remove what the build made here; the control plane's cache stays.
+	rm -rf bin dist
+
+##@ Check
+
+.PHONY: test
+test: controlplane ## Run all tests: pure code, suites on a real API server, the engine, both processes.
+	KUBEBUILDER_ASSETS="$$(hack/controlplane.sh)" $(tool) gotestsum --format=pkgname-and-test-fails \
+		--format-hide-empty-pkg -- -timeout=20m $(TESTFLAGS) $(PACKAGES)
+
+.PHONY: test-unit
+test-unit: ## Run the tests of the pure packages, in seconds.
+	go test $(TESTFLAGS) $(unit)
+
+.PHONY: test-race
+test-race: controlplane ## Run all tests with the race detector; needs a C compiler.
+	KUBEBUILDER_ASSETS="$$(hack/controlplane.sh)" CGO_ENABLED=1 $(tool) gotestsum --format=pkgname-and-test-fails \
+		--format-hide-empty-pkg -- -race -timeout=30m $(TESTFLAGS) $(PACKAGES)
+
+.PHONY: lint
+lint: ## Run all linters, the layers' and the API's included.
+	hack/verify-layers.sh
+	$(lint) run $(PACKAGES)
+
+.PHONY: fmt
+fmt: ## Format the code and order its imports.
+	$(lint) fmt
+
+.PHONY: verify
+verify: generate ## Make all generated files and fail when one was stale or the tree is not clean.
+	go mod tidy -diff
+	$(tool) kustomize build config/default >/dev/null
+	hack/verify-clean.sh
+
+##@ Ship
+
+.PHONY: docker-build
+docker-build: ## Build the images of operator and dispatcher; IMAGE=posthorn is the start of their names.
+	docker build --target=operator --build-arg=VERSION=$(VERSION) --tag=$(IMAGE)-operator:$(VERSION) .
+	docker build --target=dispatcher --build-arg=VERSION=$(VERSION) --tag=$(IMAGE)-dispatcher:$(VERSION) .
