@@ -1,3 +1,6 @@
+// Copyright The Posthorn Authors.
+// SPDX-License-Identifier: Apache-2.0
+
 package delivery
 
 // FailureReason says why one attempt failed. The set is closed: the same words are the metric

@@ -1,3 +1,6 @@
+// Copyright The Posthorn Authors.
+// SPDX-License-Identifier: Apache-2.0
+
 package delivery
 
 import (

@@ -132,7 +132,7 @@ func TestLog_KeepsWaitingDeliveriesUntilTheyAreRemoved(t *testing.T) {
 
 	l = open(t, eventlog.Options{Dir: dir})
 	var got []string
-	if err := l.ScanWaiting(t.Context(), func(m eventlog.Message) { got = append(got, string(m.Data)) }); err != nil {
+	if err := l.ScanWaiting(t.Context(), 1, 3, func(m eventlog.Message) { got = append(got, string(m.Data)) }); err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff([]string{"0", "2"}, got); diff != "" {

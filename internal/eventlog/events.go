@@ -152,3 +152,12 @@ func (l *Log) TrimEvents(ctx context.Context, below uint64) error {
 func (l *Log) EventAt(ctx context.Context, at time.Time) (uint64, error) {
 	return l.at(ctx, streamEvents, at)
 }
+
+// Event reads one event; ErrNotFound when it was trimmed.
+func (l *Log) Event(ctx context.Context, seq uint64) (Message, error) {
+	found, err := l.get(ctx, streamEvents, getRequest{Seq: seq})
+	if err != nil {
+		return Message{}, err
+	}
+	return found[0], nil
+}

@@ -57,9 +57,16 @@ func (l *Log) RemoveWaiting(ctx context.Context, seq uint64) error {
 	return classify("remove waiting delivery", err)
 }
 
-// ScanWaiting calls handle for every waiting delivery, oldest first.
-func (l *Log) ScanWaiting(ctx context.Context, handle func(Message)) error {
-	return l.scan(ctx, l.waiting, "", 1, handle)
+// ScanWaiting calls handle for the waiting deliveries in the range [from, to], oldest first.
+func (l *Log) ScanWaiting(ctx context.Context, from, to uint64, handle func(Message)) error {
+	if to < from {
+		return nil
+	}
+	return l.scan(ctx, l.waiting, "", from, func(m Message) {
+		if m.Seq <= to {
+			handle(m)
+		}
+	})
 }
 
 // ScanDeadLetters calls handle for the dead letters from the sequence on, oldest first.
@@ -67,8 +74,7 @@ func (l *Log) ScanDeadLetters(ctx context.Context, from uint64, handle func(Mess
 	return l.scan(ctx, l.deadLetters, "", from, handle)
 }
 
-// LastWaiting and LastDeadLetter are the newest sequences of their streams; 0 when there never was
-// a message.
+// LastWaiting is the newest sequence of the waiting deliveries; 0 when there never was one.
 func (l *Log) LastWaiting(ctx context.Context) (uint64, error) { return lastOf(ctx, l.waiting) }
 
 // LastDeadLetter is the newest sequence of the dead letters; 0 when there never was one.

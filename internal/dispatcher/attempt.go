@@ -1,0 +1,279 @@
+// Copyright The Posthorn Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package dispatcher
+
+import (
+	"errors"
+	"math/rand/v2"
+	"strconv"
+	"time"
+
+	"github.com/posthorn-dev/posthorn/internal/breaker"
+	"github.com/posthorn-dev/posthorn/internal/delivery"
+	"github.com/posthorn-dev/posthorn/internal/eventlog"
+	"github.com/posthorn-dev/posthorn/internal/payload"
+)
+
+// work sends one task after the other until its lane has nothing more to send now.
+func (d *Dispatcher) work(l *lane, t *task) {
+	for t != nil {
+		d.send(t)
+		t = d.another(l)
+	}
+}
+
+// another is a worker's next task; nil ends the worker.
+func (d *Dispatcher) another(l *lane) *task {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !d.stopping && l.endpoint != nil && l.workers <= l.endpoint.Concurrency {
+		t, wait := l.next(time.Now())
+		if t != nil {
+			d.start(t)
+			return t
+		}
+		d.wakeIn(l, wait)
+	}
+	l.workers--
+	return nil
+}
+
+// send makes one attempt and settles it.
+func (d *Dispatcher) send(t *task) {
+	if t.message == nil && !d.load(t) {
+		return
+	}
+	d.mu.Lock()
+	endpoint, spec := t.lane.endpoint, t.sub.spec
+	d.mu.Unlock()
+	if endpoint == nil || spec == nil && t.kind() == delivery.KindEvent {
+		d.giveBack(t, time.Time{}) // deleted between the choice and now
+		return
+	}
+	now := time.Now()
+	if t.tooOld(t.sub.policy(t.kind()).MaxAge, now) {
+		d.expire(t, now)
+		return
+	}
+	body, err := t.render(spec)
+	var response delivery.Response
+	if err != nil {
+		response = delivery.Response{Reason: delivery.ReasonPayload, Message: err.Error()}
+	} else {
+		id := delivery.ID(t.message.event, t.sub.name, t.kind())
+		response = d.opts.Sender.Send(d.run, delivery.NewRequest(endpoint, body, id, now, t.deadLetterHeaders()))
+	}
+	d.finish(t, endpoint, &response, now)
+}
+
+// render makes the body. A dead letter whose transform failed, or whose subscription is gone, goes as
+// it is.
+func (t *task) render(spec *delivery.Subscription) (*payload.Body, error) {
+	if spec != nil {
+		body, err := t.message.body(spec.Payload)
+		if err == nil || t.kind() == delivery.KindEvent {
+			return body, err
+		}
+	}
+	return t.message.body(plainPlan)
+}
+
+// plainPlan is the default payload.
+var plainPlan = func() *payload.Plan {
+	p, err := payload.NewPlan(payload.FormatCloudEvents, "")
+	if err != nil {
+		panic(err) // no transform, nothing to fail
+	}
+	return p
+}()
+
+// load reads a stored delivery. When that fails the task is given back and false returned.
+func (d *Dispatcher) load(t *task) bool {
+	m, err := d.log.Waiting(d.run, t.waiting.seq)
+	var s *delivery.Stored
+	if err == nil {
+		s, err = delivery.DecodeStored(m.Data)
+	}
+	if err == nil {
+		t.seq, t.accepted, t.attempts, t.last = s.EventSeq, s.AcceptedAt, s.Attempts, s
+		t.message, err = newMessage(s.EventSeq, s.AcceptedAt, s.Event)
+	}
+	switch {
+	case err == nil:
+		return true
+	case errors.Is(err, eventlog.ErrUnavailable), d.run.Err() != nil:
+		d.giveBack(t, time.Now().Add(time.Second))
+	default:
+		d.logger.Error("Failed to read waiting delivery", "sequence", t.waiting.seq,
+			"subscription", t.sub.name.String(), "error", err)
+		d.metrics.unreadable.Inc()
+		d.giveBack(t, time.Now().Add(time.Minute))
+	}
+	return false
+}
+
+// giveBack returns a task that was chosen and not sent to where it waited.
+func (d *Dispatcher) giveBack(t *task, due time.Time) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	now := time.Now()
+	if c := t.lane.circuit; c != nil {
+		c.breaker.Release(now)
+	}
+	if t.waiting.seq == 0 { // not stored yet, or parked by a step that is still with the flusher
+		t.state = taskQueued
+		d.park(t, now)
+		return
+	}
+	w := t.waiting
+	if !due.IsZero() {
+		w.due = due.UnixMilli()
+	}
+	if t.kind() == delivery.KindEvent {
+		d.active--
+	}
+	d.shelveAt(t.lane, w)
+}
+
+// tooOld reports whether the delivery has outlived its maxAge.
+func (t *task) tooOld(maxAge time.Duration, now time.Time) bool {
+	return maxAge > 0 && now.Sub(t.accepted) > maxAge
+}
+
+// expire ends a chosen task whose age is over.
+func (d *Dispatcher) expire(t *task, now time.Time) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if c := t.lane.circuit; c != nil {
+		c.breaker.Release(now)
+	}
+	d.kill(t, delivery.DeadExpired, now)
+}
+
+// deadLetterHeaders tell a dead-letter endpoint why the delivery ended.
+func (t *task) deadLetterHeaders() []delivery.HeaderField {
+	if t.kind() != delivery.KindDeadLetter || t.last == nil {
+		return nil
+	}
+	h := []delivery.HeaderField{
+		{Name: delivery.HeaderDeadLetterReason, Value: string(t.last.DeadLetter)},
+		{Name: delivery.HeaderDeadLetterSubscription, Value: t.sub.name.String()},
+	}
+	if t.last.LastStatus != 0 {
+		h = append(h, delivery.HeaderField{Name: delivery.HeaderDeadLetterStatusCode, Value: strconv.Itoa(t.last.LastStatus)})
+	}
+	if t.last.LastReason != "" {
+		h = append(h, delivery.HeaderField{Name: delivery.HeaderDeadLetterFailure, Value: string(t.last.LastReason)})
+	}
+	return h
+}
+
+// finish settles an attempt that was made.
+func (d *Dispatcher) finish(t *task, e *delivery.Endpoint, r *delivery.Response, began time.Time) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	now := time.Now()
+	l := t.lane
+	if r.Reason == delivery.ReasonInterrupted {
+		if l.circuit != nil {
+			l.circuit.breaker.Release(now)
+		}
+		d.interrupted(t)
+		return
+	}
+	d.judge(l, r, now)
+	t.attempts++
+	policy := t.sub.policy(t.kind())
+	wait, retries := policy.Next(t.attempts, r.RetryAfter, rand.Float64()) //nolint:gosec // jitter is no secret
+	decision := delivery.Decide(r, policy, retries)
+	record := t.record(began)
+	record.Attempted, record.Duration = true, r.Duration
+	record.StatusCode, record.Reason, record.Message, record.Response = r.StatusCode, r.Reason, r.Message, r.Body
+	record.Outcome = decision.Outcome
+	if decision.Outcome == delivery.OutcomeRetry {
+		record.NextAttempt = now.Add(wait)
+	}
+	d.note(t, &record, now)
+	if decision.Disable {
+		d.disable(l, e, disabledGone, now)
+	}
+	d.settle(t, &record, decision.DeadLetter, now)
+	d.react(l, r, now)
+}
+
+// settle hands the outcome of an attempt to the flusher.
+func (d *Dispatcher) settle(t *task, r *delivery.Record, dead delivery.DeadLetterReason, now time.Time) {
+	switch r.Outcome {
+	case delivery.OutcomeDelivered:
+		t.recorded, t.state = true, taskSettling
+		d.add(&op{task: t, record: *r})
+	case delivery.OutcomeDeadLettered:
+		d.bury(t, r, dead, now)
+	default:
+		t.recorded, t.state = true, taskSettling
+		s := t.stored()
+		s.Due, s.LastReason, s.LastStatus, s.LastTime = r.NextAttempt, r.Reason, r.StatusCode, r.Time
+		d.add(&op{task: t, record: *r, store: s})
+	}
+}
+
+// interrupted leaves a delivery whose request was cut off by our stop to the next start: what came
+// from storage stays there, and what came from the window is above the floor.
+func (d *Dispatcher) interrupted(t *task) {
+	t.state = taskSettling
+	d.logger.Warn("Interrupted delivery", "subscription", t.sub.name.String(), "endpoint", t.lane.name.String())
+}
+
+// judge tells the circuit and the lane how the endpoint did.
+func (d *Dispatcher) judge(l *lane, r *delivery.Response, now time.Time) {
+	verdict := r.Verdict()
+	if l.circuit != nil {
+		l.circuit.breaker.Record(verdict, now)
+	}
+	switch {
+	case verdict == breaker.Success:
+		l.failingSince, l.backoff = time.Time{}, 0
+	case l.failingSince.IsZero() && verdict == breaker.Failure:
+		l.failingSince = now
+	}
+	if r.Reason == delivery.ReasonRateLimited {
+		l.backoff = min(max(2*l.backoff, minPause), maxPause)
+		l.paused = now.Add(max(l.backoff, min(r.RetryAfter, maxPause)))
+	}
+}
+
+// How long an endpoint that answered 429 is left alone: twice as long each time in a row.
+const (
+	minPause = time.Second
+	maxPause = time.Minute
+)
+
+// react acts on what the attempt changed: a circuit that opened or closed, an endpoint to disable.
+func (d *Dispatcher) react(l *lane, r *delivery.Response, now time.Time) {
+	if l.circuit != nil {
+		d.circuitMoved(l.circuit, now)
+	}
+	if e := l.endpoint; e != nil && e.DisableAfter > 0 && l.disabled == nil && !l.failingSince.IsZero() &&
+		now.Sub(l.failingSince) >= e.DisableAfter && r.Reason != delivery.ReasonNone {
+		d.disable(l, e, disabledFailing, now)
+	}
+}
+
+// note counts an attempt in the metrics and logs it.
+func (d *Dispatcher) note(t *task, r *delivery.Record, now time.Time) {
+	l, s := t.lane, t.sub
+	s.dirty, l.dirty = true, true
+	d.metrics.attempt(r)
+	d.logger.Debug("Attempted delivery", "endpoint", l.name.String(), "subscription", s.name.String(), "eventID", r.EventID,
+		"deliveryID", r.DeliveryID, "attempt", r.Attempt, "statusCode", r.StatusCode, "reason", string(r.Reason),
+		"duration", r.Duration, "nextAttemptIn", nextIn(r, now))
+}
+
+// nextIn is how long it is to the next attempt; 0 when there is none.
+func nextIn(r *delivery.Record, now time.Time) time.Duration {
+	if r.NextAttempt.IsZero() {
+		return 0
+	}
+	return r.NextAttempt.Sub(now)
+}

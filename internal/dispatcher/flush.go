@@ -1,0 +1,367 @@
+// Copyright The Posthorn Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package dispatcher
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+
+	"github.com/posthorn-dev/posthorn/internal/delivery"
+	"github.com/posthorn-dev/posthorn/internal/deliverylog"
+	"github.com/posthorn-dev/posthorn/internal/eventlog"
+)
+
+const (
+	// flushDelay is how long the flusher gathers after the first step of a flush. It bounds the
+	// duplicates after a crash: what was answered within it may be sent again.
+	flushDelay = 3 * time.Millisecond
+	// maxFlushRecords bounds one flush: 1,000 records with answers of 1,000 bytes are half of the
+	// largest message.
+	maxFlushRecords = 1_000
+)
+
+// op is one step of a delivery on its way into the log.
+type op struct {
+	// task is whose step it is; nil for a record that recovery makes up for one that was lost.
+	task   *task
+	record delivery.Record
+	// store is the waiting delivery that follows, dead the dead letter, forward the dead letter's
+	// delivery to a dead-letter endpoint.
+	store, dead, forward *delivery.Stored
+	// stillInFlight says that the task goes on: its request is under way, and only its event settles.
+	stillInFlight bool
+
+	storeAck, deadAck, forwardAck eventlog.Ack
+	storeSeq, forwardSeq          uint64
+	storeSize, forwardSize        int
+	// settledEntry is the task's entry at the time of the flush.
+	settledEntry *entry
+	// replaced is the waiting delivery that this step takes the place of; seq 0 for none.
+	replaced waiting
+}
+
+// add hands a step to the flusher. The caller holds the mutex.
+func (d *Dispatcher) add(o *op) {
+	d.ops = append(d.ops, o)
+	d.signalFlush()
+}
+
+// signalFlush wakes the flusher.
+func (d *Dispatcher) signalFlush() {
+	select {
+	case d.flushSignal <- struct{}{}:
+	default:
+	}
+}
+
+// checkpoint is what the flusher knows of the log.
+type checkpoint struct {
+	// seq is the shard's last flush.
+	seq uint64
+	// floor is the floor that it holds.
+	floor                       uint64
+	lastWaiting, lastDeadLetter uint64
+}
+
+// flushLoop records steps until the dispatcher closes, and what is left then.
+func (d *Dispatcher) flushLoop(c checkpoint) {
+	for {
+		select {
+		case <-d.flushSignal:
+			time.Sleep(flushDelay) // gathers; the signal alone says that there is something
+		case <-d.done:
+			d.flushAll(&c)
+			return
+		}
+		if !d.flush(&c) {
+			return
+		}
+	}
+}
+
+// flushAll records until nothing is left.
+func (d *Dispatcher) flushAll(c *checkpoint) {
+	for {
+		d.mu.Lock()
+		left := len(d.ops)
+		d.mu.Unlock()
+		if !d.flush(c) || left == 0 {
+			return
+		}
+	}
+}
+
+// flush records the steps that were gathered: first what must survive, then the records with the
+// floor that includes them, and only then their traces are removed. It reports whether the shard is
+// still ours.
+func (d *Dispatcher) flush(c *checkpoint) bool {
+	d.mu.Lock()
+	ops := d.ops
+	if len(ops) > maxFlushRecords {
+		ops, d.ops = ops[:maxFlushRecords:maxFlushRecords], ops[maxFlushRecords:]
+		d.signalFlush()
+	} else {
+		d.ops = nil
+	}
+	d.mu.Unlock()
+
+	if err := d.persist(func(ctx context.Context) error { return d.storeAll(ctx, ops) }); err != nil {
+		d.fail(err)
+		return false
+	}
+	f, settled := d.compose(c, ops)
+	if f == nil {
+		return true
+	}
+	if err := d.persist(func(ctx context.Context) error {
+		seq, err := d.attempts.Append(ctx, shard, c.seq, f)
+		if err == nil {
+			c.seq = seq
+			return nil
+		}
+		return d.wasStored(ctx, c, f, err)
+	}); err != nil {
+		d.fail(err)
+		return false
+	}
+	c.floor, c.lastWaiting, c.lastDeadLetter = f.Floor, f.LastWaiting, f.LastDeadLetter
+	removed := d.recorded(c.seq, ops, settled)
+	d.remove(c.seq, removed)
+	return true
+}
+
+// wasStored tells a flush that was stored though its acknowledgement was lost from another owner's.
+func (d *Dispatcher) wasStored(ctx context.Context, c *checkpoint, f *deliverylog.Flush, cause error) error {
+	if !errors.Is(cause, eventlog.ErrFenced) {
+		return cause
+	}
+	last, seq, err := d.attempts.Last(ctx, shard)
+	if err != nil {
+		return err
+	}
+	if last.Floor == f.Floor && last.LastWaiting == f.LastWaiting && last.LastDeadLetter == f.LastDeadLetter &&
+		len(last.Records) == len(f.Records) && seq > c.seq {
+		c.seq = seq
+		return nil
+	}
+	return backoff.Permanent(cause)
+}
+
+// persist tries until it succeeds: what was delivered must be recorded, and no error but a lost
+// shard makes that pointless. While it waits the window stays closed, and producers are refused.
+func (d *Dispatcher) persist(try func(context.Context) error) error {
+	wait := backoff.NewExponentialBackOff()
+	wait.InitialInterval, wait.MaxInterval = 10*time.Millisecond, time.Second
+	_, err := backoff.Retry(d.storing, func() (struct{}, error) {
+		return struct{}{}, try(d.storing)
+	}, backoff.WithBackOff(wait), backoff.WithMaxElapsedTime(0), backoff.WithNotify(func(err error, _ time.Duration) {
+		d.metrics.flushErrors.Inc()
+		d.logger.Warn("Failed to store outcomes, trying again", "error", err)
+	}))
+	return err
+}
+
+// storeAll stores what must survive. What an earlier try stored is not stored again.
+func (d *Dispatcher) storeAll(ctx context.Context, ops []*op) error {
+	for _, o := range ops {
+		if o.store != nil && o.storeSeq == 0 {
+			data := o.store.Append(nil)
+			o.storeSize, o.storeAck = len(data), d.log.StoreWaiting(placeOf(o.store), data)
+		}
+		if o.forward != nil && o.forwardSeq == 0 {
+			data := o.forward.Append(nil)
+			o.forwardSize, o.forwardAck = len(data), d.log.StoreWaiting(placeOf(o.forward), data)
+		}
+	}
+	var failed error
+	for _, o := range ops {
+		if o.store != nil && o.storeSeq == 0 {
+			o.storeSeq, failed = wait(ctx, o.storeAck, failed)
+		}
+		if o.forward != nil && o.forwardSeq == 0 {
+			o.forwardSeq, failed = wait(ctx, o.forwardAck, failed)
+		}
+	}
+	if failed != nil {
+		return failed
+	}
+	return d.storeDead(ctx, ops)
+}
+
+// storeDead stores the dead letters.
+func (d *Dispatcher) storeDead(ctx context.Context, ops []*op) error {
+	for _, o := range ops {
+		if o.dead != nil {
+			o.deadAck = d.log.StoreDeadLetter(placeOf(o.dead), o.dead.Append(nil))
+		}
+	}
+	var failed error
+	for _, o := range ops {
+		if o.dead == nil {
+			continue
+		}
+		seq, err := wait(ctx, o.deadAck, nil)
+		if err != nil {
+			failed = err
+			continue
+		}
+		o.dead = nil
+		d.deadStored(seq)
+	}
+	return failed
+}
+
+// deadStored notes the newest dead letter, which the next flush names.
+func (d *Dispatcher) deadStored(seq uint64) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.lastDead = max(d.lastDead, seq)
+}
+
+// wait awaits one acknowledgement; the first error of several is kept.
+func wait(ctx context.Context, a eventlog.Ack, failed error) (uint64, error) {
+	seq, err := a.Wait(ctx)
+	if failed == nil {
+		failed = err
+	}
+	return seq, failed
+}
+
+// placeOf is where a stored delivery belongs.
+func placeOf(s *delivery.Stored) eventlog.Place {
+	return eventlog.Place{
+		Namespace: s.Subscription.Namespace, Subscription: s.Subscription.Name,
+		EndpointNamespace: s.Endpoint.Namespace, EndpointName: s.Endpoint.Name,
+	}
+}
+
+// compose makes the flush of the steps, and takes the events that they settle out of the window. It
+// returns nil when there is nothing to record.
+func (d *Dispatcher) compose(c *checkpoint, ops []*op) (*deliverylog.Flush, []*entry) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	f := &deliverylog.Flush{
+		ScanFrom: d.live.oldest(), LastWaiting: c.lastWaiting, LastDeadLetter: max(c.lastDeadLetter, d.lastDead),
+		Records: make([]delivery.Record, len(ops)),
+	}
+	for i, o := range ops {
+		f.Records[i] = o.record
+		f.LastWaiting = max(f.LastWaiting, o.storeSeq, o.forwardSeq)
+		if o.task != nil && o.task.entry != nil {
+			o.settledEntry, o.task.entry = o.task.entry, nil
+			d.window.recorded(o.settledEntry)
+			d.composed++
+		}
+	}
+	settled := d.window.settle()
+	f.Floor = d.window.floor
+	if len(ops) == 0 && f.Floor == c.floor {
+		return nil, nil
+	}
+	return f, settled
+}
+
+// recorded takes over what a stored flush means, and returns the waiting deliveries to remove.
+func (d *Dispatcher) recorded(seq uint64, ops []*op, settled []*entry) []uint64 {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var remove []uint64
+	for _, o := range ops {
+		if e := o.settledEntry; e != nil && e.seq > d.window.floor {
+			e.flushes = append(e.flushes, seq)
+			d.live.hold(seq, 1)
+		}
+		if o.task != nil {
+			if replaced := d.replace(o); replaced != 0 {
+				remove = append(remove, replaced)
+			}
+		} else {
+			d.madeUp--
+		}
+		d.forwarded(o)
+	}
+	d.live.hold(seq, len(remove))
+	for _, e := range settled {
+		for _, f := range e.flushes {
+			d.live.release(f, 1)
+		}
+		d.usage.settled(e)
+	}
+	d.flushed, d.storedFloor, d.composed = seq, d.window.floor, 0
+	d.room.Broadcast()
+	return remove
+}
+
+// replace moves a task to where its recorded step has put it, and returns the waiting delivery whose
+// place that takes; 0 for none.
+func (d *Dispatcher) replace(o *op) uint64 {
+	t, before := o.task, o.task.waiting
+	t.sub.figures.apply(&o.record, false)
+	if o.record.First {
+		t.sub.unrecorded--
+	}
+	t.lane.figures.apply(&o.record, true)
+	t.sub.dirty, t.lane.dirty = true, true
+	deadLetter := t.kind() == delivery.KindDeadLetter
+	if before.seq != 0 {
+		d.usage.add(t.sub.name.Namespace, -before.size())
+		if !deadLetter {
+			d.active--
+		}
+	}
+	switch {
+	case o.store != nil:
+		w := newWaiting(o.storeSeq, o.store.Due, t.accepted, o.storeSize, deadLetter, t.sub)
+		d.usage.add(t.sub.name.Namespace, w.size())
+		if o.stillInFlight {
+			t.waiting = w
+			d.active++
+		} else {
+			d.shelveAt(t.lane, w)
+		}
+	case !deadLetter:
+		t.sub.pending--
+		d.metrics.ended(&o.record)
+	}
+	return before.seq
+}
+
+// forwarded puts the delivery of a dead letter to a dead-letter endpoint where it waits.
+func (d *Dispatcher) forwarded(o *op) {
+	if o.forward == nil {
+		return
+	}
+	w := newWaiting(o.forwardSeq, time.Time{}, o.forward.AcceptedAt, o.forwardSize, true, o.task.sub)
+	d.usage.add(o.task.sub.name.Namespace, w.size())
+	d.shelveAt(d.laneOf(o.forward.Endpoint), w)
+}
+
+// shelveAt puts a stored delivery where it waits for a lane, which for the delivery of a dead letter is
+// not the subscription's own. The caller holds the mutex.
+func (d *Dispatcher) shelveAt(l *lane, w waiting) {
+	if w.sub.holds() && !w.isDeadLetter() {
+		l.held[w.sub] = append(l.held[w.sub], w)
+		return
+	}
+	l.backlog.add(w)
+	d.pump(l, time.Now())
+}
+
+// remove deletes the waiting deliveries whose successors are recorded.
+func (d *Dispatcher) remove(flush uint64, seqs []uint64) {
+	if len(seqs) == 0 {
+		return
+	}
+	for _, seq := range seqs {
+		if err := d.persist(func(ctx context.Context) error { return d.log.RemoveWaiting(ctx, seq) }); err != nil {
+			return // we are stopping; a restart knows from the flush that it is done with
+		}
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.live.release(flush, len(seqs))
+}

@@ -1,0 +1,285 @@
+// Copyright The Posthorn Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package dispatcher
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/posthorn-dev/posthorn/internal/breaker"
+	"github.com/posthorn-dev/posthorn/internal/delivery"
+	"github.com/posthorn-dev/posthorn/internal/eventlog"
+	"github.com/posthorn-dev/posthorn/internal/routing"
+)
+
+// Load takes over a routing table. A subscription that is new begins behind the last event of this
+// moment, and its position is stored before it counts as routed. Load is called whenever the
+// resources change; calls are taken one after the other.
+func (d *Dispatcher) Load(ctx context.Context, u routing.Update) error {
+	d.loading.Lock()
+	defer d.loading.Unlock()
+	last, err := d.log.LastEvent(ctx)
+	if err != nil {
+		return fmt.Errorf("read last event: %w", err)
+	}
+	d.mu.Lock()
+	now := time.Now()
+	d.loadEndpoints(u, now)
+	d.loadSubscriptions(u, now)
+	positions := d.newPositions(last)
+	d.mu.Unlock()
+
+	if err := d.log.PutState(ctx, positions); err != nil {
+		return fmt.Errorf("store start positions: %w", err)
+	}
+
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for key := range positions {
+		d.subs[delivery.Name{Namespace: key.Namespace, Name: key.Name}].positioned = true
+	}
+	if first := d.table == nil; first {
+		close(d.loaded)
+	}
+	d.table = u.Table
+	for _, l := range d.lanes {
+		d.pump(l, now)
+	}
+	d.signalReport()
+	return nil
+}
+
+// sub is the state of a subscription by name; it is made when there is none. The caller holds the
+// mutex, or is alone.
+func (d *Dispatcher) sub(name delivery.Name) *subscription {
+	s := d.subs[name]
+	if s == nil {
+		s = &subscription{name: name, gone: time.Now()}
+		d.subs[name] = s
+	}
+	return s
+}
+
+// laneOf is the lane of an endpoint by name; it is made when there is none. The caller holds the
+// mutex, or is alone.
+func (d *Dispatcher) laneOf(name delivery.Name) *lane {
+	l := d.lanes[name]
+	if l == nil {
+		l = &lane{
+			name: name, gone: time.Now(),
+			held: map[*subscription][]waiting{}, subs: map[*subscription]struct{}{},
+		}
+		if state, ok := d.restored.endpoints[name]; ok {
+			l.disabled, l.failingSince, l.handled = state.Disabled, state.FailingSince, state.HandledEnable
+			l.seen = true
+		}
+		d.lanes[name] = l
+	}
+	return l
+}
+
+// attach makes a lane the subscription's own.
+func (d *Dispatcher) attach(s *subscription, l *lane) {
+	if s.lane != nil {
+		delete(s.lane.subs, s)
+		s.lane.dirty = true
+	}
+	s.lane = l
+	l.subs[s] = struct{}{}
+}
+
+// loadEndpoints takes over the endpoints of a table.
+func (d *Dispatcher) loadEndpoints(u routing.Update, now time.Time) {
+	present := map[delivery.Name]struct{}{}
+	for e := range u.Table.Endpoints() {
+		present[e.Name] = struct{}{}
+		l := d.laneOf(e.Name)
+		if l.endpoint != e {
+			d.changeEndpoint(l, e, now)
+		}
+	}
+	for _, i := range u.Invalid {
+		if i.Kind == kindEndpoint {
+			present[i.Name] = struct{}{}
+			l := d.laneOf(i.Name)
+			l.invalid = &notRouted{i.UID, i.Generation, i.Reason, i.Message}
+			l.endpoint, l.gone, l.dirty = nil, time.Time{}, true
+		}
+	}
+	for name, l := range d.lanes {
+		if _, ok := present[name]; !ok && (l.endpoint != nil || l.invalid != nil) {
+			l.endpoint, l.invalid, l.gone = nil, nil, now
+			d.opts.Sender.Forget(name)
+			d.opts.Reporter.ForgetEndpoint(name)
+			d.logger.Info("Lost endpoint, holding its deliveries", "endpoint", name.String(), "hold", d.opts.Hold)
+		}
+		if l.endpoint == nil || l.endpoint.Suspended {
+			d.parkQueue(l, func(*task) bool { return true }, now)
+		}
+	}
+}
+
+// changeEndpoint takes over a new endpoint, or a new spec of one.
+func (d *Dispatcher) changeEndpoint(l *lane, e *delivery.Endpoint, now time.Time) {
+	before := l.endpoint
+	l.configure(e)
+	l.dirty, l.destinationChecked = true, false
+	d.joinCircuit(l, e, now)
+	if x := l.disabled; x != nil && (x.Generation != e.Generation || x.UID != e.UID || x.Enable != e.Enable) {
+		d.enable(l)
+	}
+	if l.handled != e.Enable {
+		l.handled = e.Enable
+		d.saveEndpoint(l)
+	}
+	if before != nil && before.Revision != e.Revision {
+		d.opts.Sender.Forget(e.Name)
+	}
+	// A grant that was given or taken back moves what waits for it.
+	for s := range l.subs {
+		d.rehome(s, l, now)
+	}
+}
+
+// joinCircuit puts the lane behind the circuit that its spec asks for.
+func (d *Dispatcher) joinCircuit(l *lane, e *delivery.Endpoint, now time.Time) {
+	key := keyOf(e)
+	if l.circuit != nil {
+		if l.circuit.key == key {
+			l.circuit.breaker.Configure(e.Breaker)
+			return
+		}
+		delete(l.circuit.lanes, l)
+	}
+	c := d.circuits[key]
+	if c == nil {
+		c = &circuit{key: key, lanes: map[*lane]struct{}{}, breaker: breaker.New(e.Breaker, now)}
+		if snapshot, ok := d.restored.circuits[key]; ok {
+			c.breaker = breaker.Restore(e.Breaker, snapshot, now)
+		}
+		c.reported = c.breaker.State()
+		d.circuits[key] = c
+	}
+	c.lanes[l] = struct{}{}
+	l.circuit = c
+}
+
+// loadSubscriptions takes over the subscriptions of a table.
+func (d *Dispatcher) loadSubscriptions(u routing.Update, now time.Time) {
+	present := map[delivery.Name]struct{}{}
+	for spec := range u.Table.Subscriptions() {
+		present[spec.Name] = struct{}{}
+		s := d.sub(spec.Name)
+		if s.spec == spec {
+			continue
+		}
+		if s.uid != "" && s.uid != spec.UID {
+			s.positioned = false // another object of the same name begins anew
+		}
+		s.spec, s.invalid, s.gone, s.dirty = spec, nil, time.Time{}, true
+		l := d.laneOf(spec.Endpoint)
+		from := s.lane
+		if from != l {
+			d.attach(s, l)
+		}
+		if from == nil {
+			from = l
+		}
+		d.rehome(s, from, now)
+	}
+	for _, i := range u.Invalid {
+		if i.Kind == kindSubscription {
+			present[i.Name] = struct{}{}
+			s := d.sub(i.Name)
+			s.invalid = &notRouted{i.UID, i.Generation, i.Reason, i.Message}
+			s.gone, s.dirty = time.Time{}, true
+			d.withdraw(s, now)
+		}
+	}
+	for name, s := range d.subs {
+		if _, ok := present[name]; !ok && (s.spec != nil || s.invalid != nil) {
+			s.invalid, s.gone = nil, now
+			d.withdraw(s, now)
+			d.opts.Reporter.ForgetSubscription(name)
+			d.logger.Info("Lost subscription, holding its deliveries", "subscription", name.String(), "hold", d.opts.Hold)
+		}
+	}
+}
+
+// withdraw takes a subscription's spec away: what waits for it is held.
+func (d *Dispatcher) withdraw(s *subscription, now time.Time) {
+	if s.spec == nil {
+		return
+	}
+	s.spec = nil
+	d.rehome(s, s.lane, now)
+}
+
+// rehome moves what a subscription has waiting to where its spec wants it now.
+func (d *Dispatcher) rehome(s *subscription, from *lane, now time.Time) {
+	mine := func(w waiting) bool { return w.sub == s && !w.isDeadLetter() }
+	moved := append(from.backlog.extract(mine), from.held[s]...)
+	delete(from.held, s)
+	if s.holds() || from != s.lane {
+		d.parkQueue(from, func(t *task) bool { return t.sub == s }, now)
+	}
+	for _, w := range moved {
+		d.shelveAt(s.lane, w)
+	}
+}
+
+// parkQueue stores the queued tasks that match.
+func (d *Dispatcher) parkQueue(l *lane, match func(*task) bool, now time.Time) {
+	if l.queue.len() == 0 {
+		return
+	}
+	for _, t := range l.queue.extract(match) {
+		t.lane = t.sub.lane
+		d.park(t, now)
+	}
+}
+
+// newPositions gives every subscription that can be routed and has no position one.
+func (d *Dispatcher) newPositions(last uint64) map[eventlog.StateKey][]byte {
+	positions := map[eventlog.StateKey][]byte{}
+	for name, s := range d.subs {
+		if s.spec == nil || s.positioned || s.lane.endpoint == nil || !s.lane.endpoint.AdmitsNamespace(name.Namespace) {
+			continue
+		}
+		if known, ok := d.restored.positions[name]; ok && known.UID == s.spec.UID {
+			s.start, s.uid, s.positioned = known.Start, known.UID, true
+			continue
+		}
+		p := position{UID: s.spec.UID, Start: last}
+		s.start, s.uid = p.Start, p.UID
+		positions[eventlog.StateKey{Kind: statePosition, Namespace: name.Namespace, Name: name.Name}] = encode(p)
+		d.restored.positions[name] = p
+		d.logger.Info("Began subscription", "subscription", name.String(), "position", last)
+	}
+	return positions
+}
+
+// encode is a value as JSON. Only values that always encode are given to it.
+func encode(v any) []byte {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic(fmt.Sprintf("encode %T: %v", v, err))
+	}
+	return b
+}
+
+// parseName reads what delivery.Name's String wrote.
+func parseName(s string) delivery.Name {
+	namespace, name, _ := strings.Cut(s, "/")
+	return delivery.Name{Namespace: namespace, Name: name}
+}
+
+// Kinds of the objects that an update calls invalid, as in manifests.
+const (
+	kindEndpoint     = "WebhookEndpoint"
+	kindSubscription = "WebhookSubscription"
+)

@@ -1,0 +1,291 @@
+// Copyright The Posthorn Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package dispatcher
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/posthorn-dev/posthorn/internal/breaker"
+	"github.com/posthorn-dev/posthorn/internal/delivery"
+	"github.com/posthorn-dev/posthorn/internal/egress"
+	"github.com/posthorn-dev/posthorn/internal/status"
+)
+
+// reportInterval is how often what changed is handed to the status writer, which has its own budget.
+const reportInterval = time.Second
+
+// overdueAfter is how long a delivery may be due before its subscription counts as throttled.
+const overdueAfter = 10 * time.Second
+
+// reasonEndpointNotRouted is the reason of Routed while a subscription's endpoint cannot be used.
+const reasonEndpointNotRouted = "EndpointNotRouted"
+
+// reportLoop hands what changed to the status writer.
+func (d *Dispatcher) reportLoop() {
+	ticker := time.NewTicker(reportInterval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-d.done:
+			d.report(time.Now())
+			return
+		case <-d.reportSignal:
+		case <-ticker.C:
+		}
+		d.report(time.Now())
+	}
+}
+
+// signalReport has what changed reported at once.
+func (d *Dispatcher) signalReport() {
+	select {
+	case d.reportSignal <- struct{}{}:
+	default:
+	}
+}
+
+// report hands the facts of what changed to the status writer.
+func (d *Dispatcher) report(now time.Time) {
+	d.mu.Lock()
+	if d.table == nil {
+		d.mu.Unlock()
+		return
+	}
+	oldest := d.oldestPending()
+	var endpoints []status.EndpointFacts
+	var subscriptions []status.SubscriptionFacts
+	for _, l := range d.lanes {
+		if l.dirty && (l.endpoint != nil || l.invalid != nil) {
+			endpoints = append(endpoints, d.endpointFacts(l, oldest))
+		}
+	}
+	for _, s := range d.subs {
+		if s.spec == nil && s.invalid == nil {
+			continue
+		}
+		s.dirty = s.dirty || s.delivering != d.health(s, now)
+		if s.dirty {
+			subscriptions = append(subscriptions, d.subscriptionFacts(s, now, oldest[s]))
+		}
+	}
+	for _, l := range d.lanes {
+		l.dirty = false
+	}
+	d.mu.Unlock()
+	for _, f := range endpoints {
+		d.opts.Reporter.UpdateEndpoint(f)
+	}
+	for _, f := range subscriptions {
+		d.opts.Reporter.UpdateSubscription(f)
+	}
+}
+
+// oldestPending finds the oldest pending delivery of each subscription that is to be reported.
+func (d *Dispatcher) oldestPending() map[*subscription]time.Time {
+	oldest := map[*subscription]time.Time{}
+	note := func(s *subscription, at time.Time) {
+		if known, ok := oldest[s]; !ok || at.Before(known) {
+			oldest[s] = at
+		}
+	}
+	for _, l := range d.lanes {
+		if !l.dirty {
+			continue
+		}
+		for _, w := range l.backlog {
+			if !w.isDeadLetter() {
+				note(w.sub, w.acceptedAt())
+			}
+		}
+		for s, held := range l.held {
+			for _, w := range held {
+				note(s, w.acceptedAt())
+			}
+		}
+	}
+	for _, e := range d.window.entries[d.window.head:] {
+		for _, t := range e.tasks {
+			if t.state != taskSettling {
+				note(t.sub, t.accepted)
+			}
+		}
+	}
+	return oldest
+}
+
+// endpointFacts are the facts of one endpoint.
+func (d *Dispatcher) endpointFacts(l *lane, oldest map[*subscription]time.Time) status.EndpointFacts {
+	f := status.EndpointFacts{
+		Name: l.name, DestinationChecked: l.destinationChecked, DestinationError: l.destination,
+		HandledEnable: l.handled, Circuit: breaker.Snapshot{State: breaker.Closed},
+	}
+	if n := len(l.figures.Failures); n > 0 {
+		last := l.figures.Failures[n-1]
+		f.LastFailure = &last
+	}
+	if i := l.invalid; i != nil {
+		f.UID, f.Generation, f.NotRoutedReason, f.NotRoutedMessage = i.uid, i.generation, i.reason, i.message
+	}
+	if e := l.endpoint; e != nil {
+		f.UID, f.Generation, f.Routed, f.Suspended = e.UID, e.Generation, true, e.Suspended
+	}
+	if l.circuit != nil {
+		f.Circuit = l.circuit.breaker.Snapshot()
+	}
+	if x := l.disabled; x != nil {
+		f.DisabledSince, f.DisabledReason = x.Since, x.disabledReason()
+	}
+	var pending int64
+	var first time.Time
+	for s := range l.subs {
+		pending += s.pending
+		if at, ok := oldest[s]; ok && (first.IsZero() || at.Before(first)) {
+			first = at
+		}
+	}
+	f.Counts = l.figures.counts(pending, first)
+	return f
+}
+
+// subscriptionFacts are the facts of one subscription. They are then reported.
+func (d *Dispatcher) subscriptionFacts(s *subscription, now, oldest time.Time) status.SubscriptionFacts {
+	health := d.health(s, now)
+	if health != s.delivering || s.deliveringSince.IsZero() {
+		s.delivering, s.deliveringSince = health, now
+	}
+	s.dirty = false
+	f := status.SubscriptionFacts{
+		Name: s.name, Delivering: health, DeliveringSince: s.deliveringSince,
+		OverShare: d.overShare(s.name.Namespace), RecentFailures: newestFirst(s.figures.Failures),
+		Counts: s.figures.counts(s.pending, oldest),
+	}
+	switch {
+	case s.invalid != nil:
+		i := s.invalid
+		f.UID, f.Generation, f.NotRoutedReason, f.NotRoutedMessage = i.uid, i.generation, i.reason, i.message
+	default:
+		f.UID, f.Generation, f.Endpoint = s.spec.UID, s.spec.Generation, s.spec.Endpoint
+		f.Routed = s.positioned && s.lane.endpoint != nil && s.lane.endpoint.AdmitsNamespace(s.name.Namespace)
+		if !f.Routed {
+			f.NotRoutedReason = reasonEndpointNotRouted
+			f.NotRoutedMessage = "The endpoint is not in the routing table yet; see the conditions of the WebhookEndpoint."
+		}
+	}
+	return f
+}
+
+// newestFirst is a copy in the order of the status.
+func newestFirst(failures []status.Failure) []status.Failure {
+	out := slices.Clone(failures)
+	slices.Reverse(out)
+	return out
+}
+
+// health says why deliveries of a subscription are overdue.
+func (d *Dispatcher) health(s *subscription, now time.Time) status.DeliveringReason {
+	l := s.lane
+	if s.spec == nil || l == nil {
+		return status.Healthy
+	}
+	if s.spec.Suspended || l.endpoint != nil && l.endpoint.Suspended {
+		return status.Suspended
+	}
+	switch {
+	case s.positioned && s.holds(), s.positioned && l.endpoint == nil:
+		return status.EndpointHeld
+	case l.disabled != nil:
+		return status.EndpointDisabled
+	case !l.circuit.flows(now):
+		return status.CircuitOpen
+	case s.figures.failing() && s.pending > 0:
+		return status.Failing
+	case s.pending > 0 && len(l.backlog) > 0 && l.backlog[0].due != 0 && now.Sub(l.backlog[0].dueAt()) > overdueAfter,
+		now.Before(l.paused):
+		return status.Throttled
+	}
+	return status.Healthy
+}
+
+// compareNames orders objects by namespace and name.
+func compareNames(a, b delivery.Name) int {
+	return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))
+}
+
+// vetInterval is how often destinations are judged again: what a name resolves to changes.
+const (
+	vetInterval = time.Minute
+	vetTick     = 100 * time.Millisecond
+	vetTimeout  = 10 * time.Second
+	vetWorkers  = 8
+)
+
+// vetLoop judges the destinations of endpoints when they are routed, and again every minute.
+func (d *Dispatcher) vetLoop() {
+	var vetted time.Time
+	limit := make(chan struct{}, vetWorkers)
+	d.every(vetTick, func(now time.Time) {
+		again := now.Sub(vetted) >= vetInterval
+		if again {
+			vetted = now
+		}
+		d.mu.Lock()
+		var due []*delivery.Endpoint
+		for _, l := range d.lanes {
+			if l.endpoint != nil && (again || !l.destinationChecked) {
+				due = append(due, l.endpoint)
+			}
+		}
+		d.mu.Unlock()
+		for _, e := range due {
+			limit <- struct{}{}
+			d.loops.Go(func() {
+				defer func() { <-limit }()
+				d.vet(e)
+			})
+		}
+		for range vetWorkers { // all of this turn have ended before the next begins
+			limit <- struct{}{}
+		}
+		for range vetWorkers {
+			<-limit
+		}
+	})
+}
+
+// vet judges one destination.
+func (d *Dispatcher) vet(e *delivery.Endpoint) {
+	ctx, cancel := context.WithTimeout(d.run, vetTimeout)
+	defer cancel()
+	err := d.opts.Sender.Vet(ctx, e)
+	if d.run.Err() != nil {
+		return
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	l := d.lanes[e.Name]
+	if l == nil || l.endpoint != e {
+		return
+	}
+	if !l.destinationChecked || verdict(err) != verdict(l.destination) {
+		l.destinationChecked, l.destination = true, err
+		d.touch(l)
+		d.signalReport()
+	}
+}
+
+// verdict is what of a judgement shows: errors of DNS differ in detail from one look to the next.
+func verdict(err error) string {
+	var refusal *egress.Refusal
+	switch {
+	case err == nil:
+		return ""
+	case errors.As(err, &refusal):
+		return string(refusal.Class)
+	}
+	return "unresolved"
+}

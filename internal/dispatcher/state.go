@@ -1,0 +1,200 @@
+// Copyright The Posthorn Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package dispatcher
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/posthorn-dev/posthorn/internal/breaker"
+	"github.com/posthorn-dev/posthorn/internal/delivery"
+	"github.com/posthorn-dev/posthorn/internal/eventlog"
+	"github.com/posthorn-dev/posthorn/internal/status"
+)
+
+// circuitMoved logs and stores a circuit's new state, and lets its lanes act on it. The caller holds
+// the mutex.
+func (d *Dispatcher) circuitMoved(c *circuit, now time.Time) {
+	state := c.breaker.State()
+	if state != breaker.Closed {
+		for l := range c.lanes {
+			d.parkQueue(l, func(*task) bool { return true }, now)
+		}
+	}
+	snapshot := c.breaker.Snapshot()
+	if state != c.reported {
+		d.metrics.transition(state)
+		d.logger.Info("Changed circuit", "namespace", c.key.namespace, "circuit", c.key.name,
+			"from", string(c.reported), "to", string(state), "consecutiveFailures", snapshot.ConsecutiveFailures,
+			"nextProbe", snapshot.NextProbe)
+	}
+	if state != c.reported || state != breaker.Closed {
+		d.saveCircuit(c)
+		for l := range c.lanes {
+			d.touch(l)
+		}
+		d.signalReport()
+	}
+	c.reported = state
+	for l := range c.lanes {
+		d.pump(l, now)
+	}
+}
+
+// touch marks a lane and what sends there for the next report.
+func (d *Dispatcher) touch(l *lane) {
+	l.dirty = true
+	for s := range l.subs {
+		s.dirty = true
+	}
+}
+
+// saveCircuit has a circuit's state stored.
+func (d *Dispatcher) saveCircuit(c *circuit) {
+	key := eventlog.StateKey{Kind: stateCircuit, Namespace: c.key.namespace, Name: c.key.name}
+	if c.key.shared {
+		key.Kind = stateHost
+	}
+	d.changed[key] = encode(c.breaker.Snapshot())
+}
+
+// disable ends all that waits for an endpoint, and whatever comes for it, until its spec changes or
+// it is enabled by annotation. The caller holds the mutex.
+func (d *Dispatcher) disable(l *lane, e *delivery.Endpoint, reason string, now time.Time) {
+	if l.disabled != nil || l.endpoint != e {
+		return // already, or its spec has changed since the request was made
+	}
+	l.disabled = &disabled{now, reason, e.Generation, e.UID, e.Enable}
+	d.logger.Warn("Disabled endpoint", "endpoint", l.name.String(), "reason", reason)
+	d.saveEndpoint(l)
+	d.touch(l)
+	for l.queue.len() > 0 {
+		d.kill(l.queue.take(), delivery.DeadEndpointDisabled, now)
+	}
+	d.signalReport()
+	d.signalSweep()
+}
+
+// enable ends the disabling of an endpoint, with grace: what failed before does not count.
+func (d *Dispatcher) enable(l *lane) {
+	l.disabled, l.failingSince = nil, time.Time{}
+	d.logger.Info("Enabled endpoint", "endpoint", l.name.String())
+	d.saveEndpoint(l)
+	d.touch(l)
+}
+
+// saveEndpoint has what an endpoint keeps stored.
+func (d *Dispatcher) saveEndpoint(l *lane) {
+	d.changed[eventlog.StateKey{Kind: stateEndpoint, Namespace: l.name.Namespace, Name: l.name.Name}] =
+		encode(endpointState{l.disabled, l.failingSince, l.handled})
+}
+
+// stateInterval is how often the small state that changed is stored, and countersInterval how often
+// the figures are: a restart adds what the flushes since then hold, so they may be old.
+const (
+	stateInterval    = 50 * time.Millisecond
+	countersInterval = 10 * time.Second
+)
+
+// countersKey is where the figures are stored.
+var countersKey = eventlog.StateKey{Kind: stateCounters}
+
+// stateLoop stores the small state that changed, and the figures.
+func (d *Dispatcher) stateLoop() {
+	var counted time.Time
+	var flush uint64
+	d.every(stateInterval, func(now time.Time) {
+		if now.Sub(counted) >= countersInterval {
+			counted = now
+			flush = d.saveCounters(flush)
+		}
+		d.storeState()
+	})
+	d.saveCounters(flush)
+	d.storeState()
+}
+
+// storeState stores the small state that changed. What fails is tried again at the next turn.
+func (d *Dispatcher) storeState() {
+	d.mu.Lock()
+	changed := d.changed
+	d.changed = map[eventlog.StateKey][]byte{}
+	d.mu.Unlock()
+	if len(changed) == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(d.storing, storeTimeout)
+	defer cancel()
+	if err := d.log.PutState(ctx, changed); err != nil {
+		d.logger.Warn("Failed to store state, trying again", "error", err)
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		maps.Copy(changed, d.changed) // newer values win
+		d.changed = changed
+		return
+	}
+	if _, ok := changed[countersKey]; ok {
+		d.mu.Lock()
+		d.countersFlush = d.countersPending
+		d.mu.Unlock()
+	}
+}
+
+// saveCounters has the figures as of the last flush stored, if there is one since the flush before.
+func (d *Dispatcher) saveCounters(before uint64) uint64 {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.flushed == before || d.madeUp > 0 {
+		return before
+	}
+	c := counters{Flush: d.flushed, Subscriptions: map[string]figures{}, Endpoints: map[string]figures{}}
+	for name, s := range d.subs {
+		stored := s.figures
+		stored.Matched -= s.unrecorded
+		c.Subscriptions[name.String()] = stored
+	}
+	for name, l := range d.lanes {
+		c.Endpoints[name.String()] = l.figures
+	}
+	d.changed[countersKey] = encode(c)
+	d.countersPending = d.flushed
+	return d.flushed
+}
+
+// CircuitView is one circuit as the HTTP API shows it.
+type CircuitView struct {
+	// Endpoint is the endpoint's name, and Host its host.
+	Endpoint delivery.Name
+	Host     string
+	// Shared says that the circuit is that of all the namespace's endpoints of the host.
+	Shared bool
+	breaker.Snapshot
+}
+
+// Circuits lists the circuits of a namespace, or of all when it is empty, by endpoint.
+func (d *Dispatcher) Circuits(namespace string) []CircuitView {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var views []CircuitView
+	for name, l := range d.lanes {
+		if l.circuit == nil || l.endpoint == nil || namespace != "" && name.Namespace != namespace {
+			continue
+		}
+		views = append(views, CircuitView{name, l.endpoint.Host, l.circuit.key.shared, l.circuit.breaker.Snapshot()})
+	}
+	slices.SortFunc(views, func(a, b CircuitView) int {
+		return compareNames(a.Endpoint, b.Endpoint)
+	})
+	return views
+}
+
+// disabledReason is the reason as the status writer knows it.
+func (x *disabled) disabledReason() status.DisabledReason {
+	if x.Reason == disabledGone {
+		return status.DisabledGone
+	}
+	return status.DisabledFailing
+}

@@ -1,0 +1,226 @@
+// Copyright The Posthorn Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package dispatcher
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/posthorn-dev/posthorn/internal/delivery"
+	"github.com/posthorn-dev/posthorn/internal/eventlog"
+)
+
+const (
+	// windowInterval is how often the window and the queues are looked at for what waits too long.
+	windowInterval = 250 * time.Millisecond
+	// sweepInterval is how often waiting deliveries are looked at for their age, and deleted objects
+	// for the end of their hold.
+	sweepInterval = 5 * time.Second
+	// sweepBatch bounds the waiting deliveries that are ended at once, since each is loaded.
+	sweepBatch = 500
+)
+
+// sweepLoop ends and parks what time has run out for.
+func (d *Dispatcher) sweepLoop() {
+	var swept time.Time
+	d.every(windowInterval, func(now time.Time) {
+		d.relieve(now)
+		d.mu.Lock()
+		due := d.sweepNow || now.Sub(swept) >= sweepInterval
+		d.sweepNow = false
+		d.mu.Unlock()
+		if due {
+			swept = now
+			d.sweep(now)
+		}
+	})
+}
+
+// signalSweep has the next turn of the sweep loop look at everything. The caller holds the mutex.
+func (d *Dispatcher) signalSweep() { d.sweepNow = true }
+
+// relieve parks what keeps the window from settling: the queues of slow lanes, and what is in flight
+// for too long.
+func (d *Dispatcher) relieve(now time.Time) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, l := range d.lanes {
+		if head := l.queue.peek(); head != nil && now.Sub(head.queued) > congested {
+			d.parkQueue(l, func(*task) bool { return true }, now)
+		}
+	}
+	d.window.overdue(now, func(e *entry) {
+		for _, t := range e.tasks {
+			if t.state == taskInFlight && !t.recorded {
+				d.park(t, now)
+			}
+		}
+	})
+}
+
+// sweep ends the waiting deliveries whose time is over, a batch after the other.
+func (d *Dispatcher) sweep(now time.Time) {
+	for {
+		batch := d.overdue(now)
+		for _, x := range batch {
+			d.end(x, now)
+		}
+		if len(batch) < sweepBatch {
+			return
+		}
+		select {
+		case <-d.done:
+			return
+		default:
+		}
+	}
+}
+
+// ending is a waiting delivery that is to be ended, and why.
+type ending struct {
+	lane   *lane
+	w      waiting
+	reason delivery.DeadLetterReason
+}
+
+// overdue takes a batch of what is to be ended out of the lanes, and forgets objects that are gone
+// and have nothing left.
+func (d *Dispatcher) overdue(now time.Time) []ending {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var batch []ending
+	if !d.scanned || d.table == nil || d.stopping {
+		return nil
+	}
+	for _, l := range d.lanes {
+		take := func(w waiting) bool {
+			reason := d.reasonToEnd(l, w, now)
+			if reason == "" || len(batch) >= sweepBatch {
+				return false
+			}
+			batch = append(batch, ending{l, w, reason})
+			if !w.isDeadLetter() {
+				d.active++
+			}
+			return true
+		}
+		l.backlog.extract(take)
+		for s, held := range l.held {
+			b := backlog(held)
+			b.extract(take)
+			if l.held[s] = b; len(b) == 0 {
+				delete(l.held, s)
+			}
+		}
+	}
+	d.forget(now)
+	return batch
+}
+
+// reasonToEnd says why a waiting delivery is to be ended now; empty when it is not.
+func (d *Dispatcher) reasonToEnd(l *lane, w waiting, now time.Time) delivery.DeadLetterReason {
+	kind := delivery.KindEvent
+	if w.isDeadLetter() {
+		kind = delivery.KindDeadLetter
+	}
+	age := w.sub.policy(kind).MaxAge
+	switch {
+	case age > 0 && now.Sub(w.acceptedAt()) > age:
+		return delivery.DeadExpired
+	case l.disabled != nil:
+		return delivery.DeadEndpointDisabled
+	case l.endpoint == nil && !l.gone.IsZero() && now.Sub(l.gone) >= d.opts.Hold:
+		return delivery.DeadEndpointDeleted
+	case !w.isDeadLetter() && w.sub.spec == nil && !w.sub.gone.IsZero() && now.Sub(w.sub.gone) >= d.opts.Hold:
+		return delivery.DeadSubscriptionDeleted
+	}
+	return ""
+}
+
+// end loads a waiting delivery and makes a dead letter of it.
+func (d *Dispatcher) end(x ending, now time.Time) {
+	t := &task{sub: x.w.sub, lane: x.lane, state: taskInFlight, waiting: x.w, recorded: true}
+	m, err := d.log.Waiting(d.storing, x.w.seq)
+	var s *delivery.Stored
+	if err == nil {
+		s, err = delivery.DecodeStored(m.Data)
+	}
+	if err == nil {
+		t.seq, t.accepted, t.attempts, t.last = s.EventSeq, s.AcceptedAt, s.Attempts, s
+		t.message, err = newMessage(s.EventSeq, s.AcceptedAt, s.Event)
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err != nil {
+		if !errors.Is(err, eventlog.ErrUnavailable) {
+			d.logger.Error("Failed to read waiting delivery", "sequence", x.w.seq, "error", err)
+		}
+		if !x.w.isDeadLetter() {
+			d.active--
+		}
+		x.w.due = now.Add(time.Minute).UnixMilli()
+		d.shelveAt(x.lane, x.w)
+		return
+	}
+	d.kill(t, x.reason, now)
+}
+
+// forget drops the state of objects that are gone for longer than the hold and have nothing left.
+func (d *Dispatcher) forget(now time.Time) {
+	for name, s := range d.subs {
+		if s.spec != nil || s.invalid != nil || s.gone.IsZero() || now.Sub(s.gone) < d.opts.Hold || s.pending > 0 || d.busy(s) {
+			continue
+		}
+		if s.lane != nil {
+			delete(s.lane.subs, s)
+		}
+		d.metrics.retire(s.figures)
+		delete(d.subs, name)
+		delete(d.restored.positions, name)
+		d.removals = append(d.removals, eventlog.StateKey{Kind: statePosition, Namespace: name.Namespace, Name: name.Name})
+	}
+	for name, l := range d.lanes {
+		if l.endpoint != nil || l.invalid != nil || l.gone.IsZero() || now.Sub(l.gone) < d.opts.Hold ||
+			len(l.subs) > 0 || l.workers > 0 || len(l.backlog) > 0 || len(l.held) > 0 || l.queue.len() > 0 {
+			continue
+		}
+		if l.circuit != nil {
+			delete(l.circuit.lanes, l)
+			if len(l.circuit.lanes) == 0 {
+				delete(d.circuits, l.circuit.key)
+			}
+		}
+		delete(d.lanes, name)
+		delete(d.restored.endpoints, name)
+		for _, kind := range []string{stateEndpoint, stateCircuit} {
+			d.removals = append(d.removals, eventlog.StateKey{Kind: kind, Namespace: name.Namespace, Name: name.Name})
+		}
+	}
+}
+
+// busy reports whether a dead letter of the subscription is on its way to a dead-letter endpoint.
+func (d *Dispatcher) busy(s *subscription) bool {
+	for _, l := range d.lanes {
+		for _, w := range l.backlog {
+			if w.sub == s {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// removeState removes the small state of what was forgotten.
+func (d *Dispatcher) removeState(ctx context.Context) {
+	d.mu.Lock()
+	keys := d.removals
+	d.removals = nil
+	d.mu.Unlock()
+	for _, k := range keys {
+		if err := d.log.RemoveState(ctx, k); err != nil {
+			d.logger.Warn("Failed to remove state", "key", k.String(), "error", err)
+		}
+	}
+}
