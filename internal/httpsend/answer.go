@@ -77,7 +77,8 @@ func (t *target) body(answer *http.Response, authorization string) (string, erro
 	}
 	complete := err != nil
 	if err == nil {
-		_, err = io.CopyN(io.Discard, answer.Body, int64(maxRead-len(captured)))
+		// One byte more, since only a read behind the last byte finds the end.
+		_, err = io.CopyN(io.Discard, answer.Body, int64(maxRead-len(captured)+1))
 	}
 	return tidy(redactor.apply(captured, complete)), ended(err)
 }

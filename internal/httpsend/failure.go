@@ -74,8 +74,7 @@ func broke(err error) bool {
 		}
 	}
 	_, operation := errors.AsType[*net.OpError](err)
-	_, stream := errors.AsType[streamError](err)
-	return operation || stream
+	return operation || brokeHTTP2(err)
 }
 
 // tlsMessage says what is wrong with TLS, when that is the cause.
@@ -142,17 +141,6 @@ func (e *resolveError) message() string {
 	}
 	return "The endpoint's host name could not be resolved."
 }
-
-// streamError has the shape of net/http's error for an HTTP/2 stream, which converts itself to any
-// struct with these fields (see its method As).
-type streamError struct {
-	StreamID uint32
-	Code     uint32
-	Cause    error
-}
-
-// Error implements error.
-func (e streamError) Error() string { return "stream reset" }
 
 // sentence makes a sentence of an error's text.
 func sentence(s string) string { return strings.ToUpper(s[:1]) + s[1:] + "." }

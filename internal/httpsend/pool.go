@@ -27,10 +27,6 @@ const (
 	connectTimeout = 30 * time.Second
 	// maxResponseHeader bounds the headers of an answer, in bytes.
 	maxResponseHeader = 64 << 10
-	// pingAfter and pingTimeout find HTTP/2 connections that are dead: each attempt over one would
-	// time out until the kernel notices, which takes a quarter of an hour.
-	pingAfter   = 15 * time.Second
-	pingTimeout = 10 * time.Second
 )
 
 // poolKey tells connections apart that must not be shared.
@@ -156,13 +152,14 @@ func (c *Client) newPool(spec poolSpec) (*pool, error) {
 		DialContext:            d.dial,
 		DialTLSContext:         d.dialTLS,
 		TLSClientConfig:        config.Clone(),
-		ForceAttemptHTTP2:      true,
 		TLSHandshakeTimeout:    connectTimeout,
 		MaxIdleConnsPerHost:    c.maxIdlePerHost,
 		IdleConnTimeout:        idleTimeout,
 		MaxResponseHeaderBytes: maxResponseHeader,
 		ExpectContinueTimeout:  time.Second,
-		HTTP2:                  &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingTimeout, CountError: p.countError},
+	}
+	if err := p.offerHTTP2(); err != nil {
+		return nil, err
 	}
 	if c.proxy != nil && !spec.service.IsValid() {
 		p.transport.Proxy = c.proxyFor(spec.namespace)
@@ -171,12 +168,4 @@ func (c *Client) newPool(spec poolSpec) (*pool, error) {
 		p.expiry = time.AfterFunc(serviceLifetime, func() { c.expire(p) })
 	}
 	return p, nil
-}
-
-// countError is called by net/http with the kind of each HTTP/2 error, before the stream it concerns
-// learns of it.
-func (p *pool) countError(kind string) {
-	if kind == "recv_rststream_PROTOCOL_ERROR" {
-		p.protocolResets.Add(1)
-	}
 }
