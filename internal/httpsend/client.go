@@ -57,6 +57,8 @@ type Client struct {
 	maxIdlePerHost int
 	guard          *guard
 	proxy          *proxy
+	// dialAddr connects to an address that was judged.
+	dialAddr func(context.Context, netip.AddrPort) (net.Conn, error)
 
 	// base ends with Close, and with it dials and token requests that outlive the attempt that
 	// started them.
@@ -86,6 +88,7 @@ func New(o Options) *Client {
 		userAgent:      o.UserAgent,
 		maxIdlePerHost: o.MaxIdlePerHost,
 		guard:          newGuard(o.Policy, o.Resolver),
+		dialAddr:       dialTCP,
 		targets:        make(map[delivery.Name]*target),
 		tokens:         make(map[delivery.Name]*tokenSource),
 		pools:          make(map[poolKey]*pool),

@@ -81,13 +81,13 @@ func (d *dialer) connect(ctx context.Context, network, address string) (net.Conn
 		return nil, err
 	}
 	if d.key.service.IsValid() {
-		return dialFirst(ctx, []netip.Addr{d.key.service}, port)
+		return d.client.dialFirst(ctx, []netip.Addr{d.key.service}, port)
 	}
 	addrs, err := d.client.guard.resolve(ctx, d.key.namespace, host)
 	if err != nil {
 		return nil, err
 	}
-	return dialFirst(ctx, addrs, port)
+	return d.client.dialFirst(ctx, addrs, port)
 }
 
 // splitAddress splits host:port.
@@ -119,18 +119,23 @@ type dialed struct {
 	err  error
 }
 
+// dialTCP connects to one address.
+func dialTCP(ctx context.Context, addr netip.AddrPort) (net.Conn, error) {
+	return tcp.DialContext(ctx, "tcp", addr.String())
+}
+
 // dialFirst connects to the first of the addresses that answers. They are tried in order, the next one
 // when one fails or has not answered within the stagger; the first error is returned when all fail.
-func dialFirst(ctx context.Context, addrs []netip.Addr, port uint16) (net.Conn, error) {
+func (c *Client) dialFirst(ctx context.Context, addrs []netip.Addr, port uint16) (net.Conn, error) {
 	addrs = addrs[:min(len(addrs), maxDials)]
 	if len(addrs) == 1 {
-		return dialOne(ctx, addrs[0], port)
+		return c.dialAddr(ctx, netip.AddrPortFrom(addrs[0], port))
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	results := make(chan dialed)
 	start := func(addr netip.Addr) {
-		conn, err := dialOne(ctx, addr, port)
+		conn, err := c.dialAddr(ctx, netip.AddrPortFrom(addr, port))
 		select {
 		case results <- dialed{conn, err}:
 		case <-ctx.Done():
@@ -174,9 +179,4 @@ func race(ctx context.Context, addrs []netip.Addr, start func(netip.Addr), resul
 			return nil, first
 		}
 	}
-}
-
-// dialOne connects to one address.
-func dialOne(ctx context.Context, addr netip.Addr, port uint16) (net.Conn, error) {
-	return tcp.DialContext(ctx, "tcp", netip.AddrPortFrom(addr, port).String())
 }

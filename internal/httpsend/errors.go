@@ -15,6 +15,8 @@ var (
 	// errClientCertificate is the error of a client certificate that does not parse, or not fit its
 	// key. The cause is left out: it may quote the material.
 	errClientCertificate = errors.New("the endpoint's client certificate and key are not a pair in PEM")
+	// errTokenValue is the error of an OAuth2 token that no header can hold.
+	errTokenValue = errors.New("the OAuth2 token cannot be sent")
 	// errTokenURL is the error of an OAuth2 token URL that is none. The cause quotes the URL.
 	errTokenURL = errors.New("the OAuth2 token URL is not a URL")
 )

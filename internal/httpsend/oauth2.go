@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"reflect"
+	"strings"
 	"sync"
 	"time"
 
@@ -113,6 +114,9 @@ func (s *tokenSource) run(f *fetch) {
 	ctx, cancel := context.WithTimeout(s.client.base, s.timeout)
 	defer cancel()
 	f.token, f.err = s.config.Token(context.WithValue(ctx, oauth2.HTTPClient, s.http))
+	if f.err == nil && !sendable(header(f.token)) {
+		f.token, f.err = nil, errTokenValue
+	}
 	if f.err != nil {
 		f.err = wrapTokenError(f.err)
 	}
@@ -133,6 +137,11 @@ func (s *tokenSource) drop(authorization string) {
 
 // header returns the Authorization header's value for a token.
 func header(t *oauth2.Token) string { return t.Type() + " " + t.AccessToken }
+
+// sendable reports whether a header can have the value.
+func sendable(value string) bool {
+	return !strings.ContainsFunc(value, func(c rune) bool { return c < ' ' || c == 0x7f })
+}
 
 // tokenError is the error of a token that could not be had.
 type tokenError struct{ err error }
