@@ -92,8 +92,8 @@ func specPath(field string) string {
 	switch {
 	case strings.HasPrefix(field, "types["):
 		return "spec.eventTypes" + strings.TrimPrefix(field, "types")
-	case field == "transform":
-		return "spec.payload.transform"
+	case field == "transform" || field == "format":
+		return "spec.payload." + field
 	default:
 		return "spec." + field
 	}

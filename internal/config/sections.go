@@ -92,7 +92,11 @@ func (r *reader) retry(f fileRetry, into *compile.Defaults) {
 		into.GiveUpOn = make([]int, len(f.GiveUpOn))
 	}
 	for i := range f.GiveUpOn {
-		r.number(fmt.Sprintf("%s.giveUpOn[%d]", path, i), &f.GiveUpOn[i], 300, 599, &into.GiveUpOn[i])
+		at := fmt.Sprintf("%s.giveUpOn[%d]", path, i)
+		r.number(at, &f.GiveUpOn[i], 100, 599, &into.GiveUpOn[i])
+		if f.GiveUpOn[i]/100 == 2 {
+			r.fault(at, "%d is a success: write statuses of failures", f.GiveUpOn[i])
+		}
 	}
 }
 
