@@ -28,7 +28,9 @@ package controller
 // +kubebuilder:rbac:groups="",namespace=posthorn-system,resources=events,verbs=create;patch
 //
 // The leader election, and the dispatcher's Lease:
-// +kubebuilder:rbac:groups=coordination.k8s.io,namespace=posthorn-system,resources=leases,verbs=get;create;update
+// +kubebuilder:rbac:groups=coordination.k8s.io,namespace=posthorn-system,resources=leases,verbs=create
+// +kubebuilder:rbac:groups=coordination.k8s.io,namespace=posthorn-system,resources=leases,resourceNames=posthorn-operator,verbs=get;update
+// +kubebuilder:rbac:groups=coordination.k8s.io,namespace=posthorn-system,resources=leases,resourceNames=posthorn-dispatcher,verbs=get
 //
 // Who may read the metrics:
 // +kubebuilder:rbac:groups=authentication.k8s.io,resources=tokenreviews,verbs=create

@@ -62,6 +62,12 @@ func trimService(obj any) (any, error) {
 
 // Setup adds everything of this package to a manager whose cache has the Scope.
 func Setup(ctx context.Context, mgr ctrl.Manager, o Options) error {
+	_, err := setup(ctx, mgr, o)
+	return err
+}
+
+// setup also returns what the reconcilers share.
+func setup(ctx context.Context, mgr ctrl.Manager, o Options) (*Base, error) {
 	if o.MaxConcurrent == 0 {
 		o.MaxConcurrent = 4
 	}
@@ -79,7 +85,7 @@ func Setup(ctx context.Context, mgr ctrl.Manager, o Options) error {
 		Random:     rand.Reader,
 	}
 	if err := addIndexes(ctx, mgr.GetFieldIndexer()); err != nil {
-		return err
+		return nil, err
 	}
 	err := errors.Join(
 		(&WebhookEndpointReconciler{base}).setup(mgr, o.MaxConcurrent),
@@ -88,9 +94,9 @@ func Setup(ctx context.Context, mgr ctrl.Manager, o Options) error {
 		mgr.Add(&Sweeper{base}),
 	)
 	if err != nil {
-		return fmt.Errorf("set up controllers: %w", err)
+		return nil, fmt.Errorf("set up controllers: %w", err)
 	}
-	return nil
+	return base, nil
 }
 
 // request asks for one object.
