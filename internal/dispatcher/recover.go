@@ -332,7 +332,9 @@ func (d *Dispatcher) scanLoop() {
 	}
 	d.mu.Lock()
 	d.scanned = true
-	d.live.release(d.scanFrom, 1)
+	if d.scanFrom != 0 {
+		d.live.release(d.scanFrom, 1)
+	}
 	d.mu.Unlock()
 	d.logger.Info("Read waiting deliveries", "obsolete", len(obsolete))
 }

@@ -1,0 +1,125 @@
+// Copyright The Posthorn Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package dispatcher
+
+import (
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/posthorn-dev/posthorn/internal/breaker"
+	"github.com/posthorn-dev/posthorn/internal/delivery"
+	"github.com/posthorn-dev/posthorn/internal/status"
+)
+
+// one sets up an endpoint at the receiver and a subscription to it.
+func (s *system) one(r *receiver) {
+	s.t.Helper()
+	e := s.endpoint("team-a", "billing", r.URL+"/hooks", nil)
+	s.endpoints = []*delivery.Endpoint{e}
+	s.subs = []*delivery.Subscription{s.subscription("team-a", "orders", e.Name, nil)}
+	s.load()
+}
+
+func TestDispatcher_DeliversEveryEventOnce(t *testing.T) {
+	r := newReceiver(t, nil)
+	s := start(t, nil)
+	s.one(r)
+	s.send("team-a", 500)
+	s.send("team-b", 10) // another tenant's
+	s.eventually("all arrived", r.got(500))
+	s.eventually("all are recorded", func() bool { return s.d.Account().Delivered == 500 })
+	if distinct, total := r.distinct(); distinct != 500 || total != 500 {
+		t.Errorf("%d deliveries in %d requests, want 500 in 500", distinct, total)
+	}
+	s.eventually("the status says so", func() bool {
+		return s.reports.subscription(s.subs[0].Name).Counts == status.Counts{
+			Matched: 500, Delivered: 500, LastSuccess: s.reports.subscription(s.subs[0].Name).Counts.LastSuccess,
+		}
+	})
+}
+
+func TestDispatcher_BeginsASubscriptionBehindTheEventsBeforeIt(t *testing.T) {
+	r := newReceiver(t, nil)
+	s := start(t, nil)
+	s.send("team-a", 20)
+	s.one(r)
+	s.send("team-a", 1)
+	s.eventually("the new event arrived", r.got(1))
+	s.down()
+	s.up() // the old events are not settled by anything but the floor
+	s.send("team-a", 1)
+	s.eventually("the newer event arrived", r.got(2))
+	if distinct, _ := r.distinct(); distinct != 2 {
+		t.Errorf("%d deliveries, want 2: events before the subscription are not its", distinct)
+	}
+}
+
+func TestDispatcher_RetriesAndDeadLettersWhenTheScheduleEnds(t *testing.T) {
+	r := newReceiver(t, answerStatus(http.StatusUnprocessableEntity)) // about the event: the circuit stays closed
+	s := start(t, nil)
+	s.one(r)
+	s.send("team-a", 3)
+	s.eventually("all are dead-lettered", func() bool { return s.d.Account().DeadLettered == 3 })
+	if _, total := r.distinct(); total != 12 {
+		t.Errorf("%d requests, want 3 deliveries of 4 attempts", total)
+	}
+}
+
+func TestDispatcher_OpensTheCircuitAndLosesNothing(t *testing.T) {
+	r := newReceiver(t, answerStatus(http.StatusServiceUnavailable))
+	s := start(t, nil)
+	s.one(r)
+	s.subs[0].Retry.Delays = make([]time.Duration, 200)
+	s.send("team-a", 200)
+	s.eventually("the circuit opened", func() bool {
+		return s.reports.endpoint(s.endpoints[0].Name).Circuit.State != breaker.Closed && r.got(1)()
+	})
+	r.set(nil)
+	s.eventually("all arrived", func() bool { return s.d.Account().Delivered == 200 })
+	s.eventually("the circuit closed", func() bool {
+		return s.reports.endpoint(s.endpoints[0].Name).Circuit.State == breaker.Closed
+	})
+}
+
+func TestDispatcher_GracefulStopSendsNothingTwice(t *testing.T) {
+	r := newReceiver(t, nil)
+	s := start(t, nil)
+	s.one(r)
+	for range 5 {
+		s.send("team-a", 200)
+		s.down()
+		s.up()
+	}
+	s.eventually("all arrived", r.got(1000))
+	s.eventually("all are recorded", func() bool { return s.d.Account().Delivered == 1000 })
+	if distinct, total := r.distinct(); distinct != 1000 || total != 1000 {
+		t.Errorf("%d deliveries in %d requests, want 1,000 in 1,000", distinct, total)
+	}
+}
+
+func TestDispatcher_CrashLosesNothing(t *testing.T) {
+	r := newReceiver(t, func(w http.ResponseWriter, _ *http.Request, n int) {
+		if n%7 == 0 {
+			w.WriteHeader(http.StatusInternalServerError)
+		}
+	})
+	s := start(t, nil)
+	s.one(r)
+	s.subs[0].Retry.Delays = make([]time.Duration, 100)
+	for range 8 {
+		s.send("team-a", 200)
+		s.eventually("some arrived", r.got(s.accepted-150))
+		s.crash()
+		s.up()
+	}
+	s.eventually("all arrived", r.got(s.accepted))
+	s.eventually("all are recorded", func() bool {
+		a := s.d.Account()
+		return a.Complete && a.Memory+a.Stored == 0 && a.Delivered == int64(s.accepted)
+	})
+	if distinct, _ := r.distinct(); distinct != s.accepted {
+		t.Errorf("%d deliveries, want %d", distinct, s.accepted)
+	}
+}
