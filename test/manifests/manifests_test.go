@@ -1,0 +1,139 @@
+// Copyright The Posthorn Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package manifests_test applies config/default to a real API server, as a platform's administrator does.
+package manifests_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"k8s.io/apimachinery/pkg/util/wait"
+
+	"github.com/posthorn-dev/posthorn/internal/testkit/controlplane"
+)
+
+const (
+	operator   = "system:serviceaccount:posthorn-system:posthorn-operator"
+	dispatcher = "system:serviceaccount:posthorn-system:posthorn-dispatcher"
+)
+
+var (
+	plane *controlplane.ControlPlane
+	// applied is what the first apply printed, warnings included.
+	applied string
+)
+
+func TestMain(m *testing.M) {
+	os.Exit(run(m))
+}
+
+func run(m *testing.M) int {
+	var err error
+	if plane, err = controlplane.Start(controlplane.Options{ControllerManager: true}); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer plane.Stop() //nolint:errcheck // what the tests found is the result
+	// A copy, since the test cache notices changes only of files that the test itself has read.
+	if err := os.CopyFS(filepath.Join(plane.Dir(), "config"), os.DirFS(filepath.Join("..", "..", "config"))); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	if applied, err = kubectl("apply", "--server-side", "--kustomize="+defaults()); err != nil {
+		fmt.Fprintf(os.Stderr, "apply config/default: %v\n%s", err, applied)
+		return 1
+	}
+	return m.Run()
+}
+
+func TestDefault_KeepsToRestrictedPodSecurity(t *testing.T) {
+	t.Parallel()
+	// The namespace's labels make the API server warn of each pod template that it would refuse.
+	if strings.Contains(applied, "Warning") {
+		t.Errorf("the API server warned:\n%s", applied)
+	}
+}
+
+func TestDefault_SecondApplyChangesNothing(t *testing.T) {
+	t.Parallel()
+	if out, err := kubectl("diff", "--server-side", "--kustomize="+defaults()); err != nil {
+		t.Errorf("diff after apply: %v\n%s", err, out)
+	}
+}
+
+func TestDefault_GivesEachProcessItsRightsAndNoOthers(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		user      string
+		verb      string
+		resource  string
+		namespace string
+		want      string
+	}{
+		"the operator reads Secrets anywhere": {
+			user: operator, verb: "get", resource: "secrets", namespace: "default", want: "yes",
+		},
+		"the operator deletes no Secret of a tenant": {
+			user: operator, verb: "delete", resource: "secrets", namespace: "default", want: "no",
+		},
+		"the operator writes no spec": {
+			user: operator, verb: "update", resource: "webhookendpoints.posthorn.dev", namespace: "default", want: "no",
+		},
+		"the dispatcher reads the Secrets of its own namespace": {
+			user: dispatcher, verb: "get", resource: "secrets", namespace: "posthorn-system", want: "yes",
+		},
+		"the dispatcher reads no Secret of a tenant": {
+			user: dispatcher, verb: "get", resource: "secrets", namespace: "default", want: "no",
+		},
+		"the dispatcher writes no Secret": {
+			user: dispatcher, verb: "create", resource: "secrets", namespace: "posthorn-system", want: "no",
+		},
+		"the dispatcher reviews tokens": {
+			user: dispatcher, verb: "create", resource: "tokenreviews.authentication.k8s.io", namespace: "default", want: "yes",
+		},
+		"the dispatcher posts no events for itself": {
+			user: dispatcher, verb: "create", resource: "events.posthorn.dev", namespace: "default", want: "no",
+		},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			// Exit status 1 says no; what it printed says it too. Warnings go to another stream.
+			out, _ := exec.CommandContext(t.Context(), plane.Kubectl(), "--kubeconfig="+plane.Kubeconfig(),
+				"auth", "can-i", tc.verb, tc.resource, "--as="+tc.user, "--namespace="+tc.namespace).Output()
+			if got := strings.TrimSpace(string(out)); got != tc.want {
+				t.Errorf("%s %s: got %q, want %q", tc.verb, tc.resource, got, tc.want)
+			}
+		})
+	}
+}
+
+func TestDefault_ExtendsTheRolesOfUsers(t *testing.T) {
+	t.Parallel()
+	for role, want := range map[string]string{"view": "webhookdeliveries", "edit": "webhookendpoints"} {
+		var rules string
+		err := wait.PollUntilContextTimeout(t.Context(), 100*time.Millisecond, 30*time.Second, true,
+			func(context.Context) (bool, error) {
+				var err error
+				rules, err = kubectl("get", "clusterrole", role, "--output=jsonpath={.rules[*].resources}")
+				return strings.Contains(rules, want), err
+			})
+		if err != nil {
+			t.Errorf("ClusterRole %s lacks %s (%v): %s", role, want, err, rules)
+		}
+	}
+}
+
+func defaults() string { return filepath.Join(plane.Dir(), "config", "default") }
+
+func kubectl(args ...string) (string, error) {
+	out, err := exec.Command(plane.Kubectl(), append([]string{"--kubeconfig=" + plane.Kubeconfig()}, args...)...).CombinedOutput()
+	return string(out), err
+}
