@@ -59,13 +59,17 @@ func (d *Dispatcher) send(t *task) {
 	body, err := t.render(spec)
 	var response delivery.Response
 	if err != nil {
-		response = delivery.Response{Reason: delivery.ReasonPayload, Message: err.Error()}
+		// The error may repeat what the event says, so the tenant is told where to look instead.
+		response = delivery.Response{Reason: delivery.ReasonPayload, Message: payloadFailed}
 	} else {
 		id := delivery.ID(t.message.event, t.sub.name, t.kind())
 		response = d.opts.Sender.Send(d.run, delivery.NewRequest(endpoint, body, id, now, t.deadLetterHeaders()))
 	}
 	d.finish(t, endpoint, &response, now)
 }
+
+// payloadFailed is what an attempt log shows of an event that no body could be made of.
+const payloadFailed = "The body could not be made of this event; check payload.transform of the subscription against the event's data."
 
 // render makes the body. A dead letter whose transform failed, or whose subscription is gone, goes as
 // it is.
