@@ -247,12 +247,15 @@ func (d *Dispatcher) parkQueue(l *lane, match func(*task) bool, now time.Time) {
 func (d *Dispatcher) newPositions(last uint64) map[eventlog.StateKey][]byte {
 	positions := map[eventlog.StateKey][]byte{}
 	for name, s := range d.subs {
-		if s.spec == nil || s.positioned || s.lane.endpoint == nil || !s.lane.endpoint.AdmitsNamespace(name.Namespace) {
+		if s.spec == nil || s.positioned {
 			continue
 		}
 		if known, ok := d.restored.positions[name]; ok && known.UID == s.spec.UID {
 			s.start, s.uid, s.positioned = known.Start, known.UID, true
 			continue
+		}
+		if s.lane.endpoint == nil || !s.lane.endpoint.AdmitsNamespace(name.Namespace) {
+			continue // it begins when it can be routed
 		}
 		p := position{UID: s.spec.UID, Start: last}
 		s.start, s.uid = p.Start, p.UID

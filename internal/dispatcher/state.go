@@ -19,6 +19,9 @@ import (
 // the mutex.
 func (d *Dispatcher) circuitMoved(c *circuit, now time.Time) {
 	state := c.breaker.State()
+	if state == breaker.Closed && state == c.reported {
+		return
+	}
 	if state != breaker.Closed {
 		for l := range c.lanes {
 			d.parkQueue(l, func(*task) bool { return true }, now)
@@ -31,17 +34,13 @@ func (d *Dispatcher) circuitMoved(c *circuit, now time.Time) {
 			"from", string(c.reported), "to", string(state), "consecutiveFailures", snapshot.ConsecutiveFailures,
 			"nextProbe", snapshot.NextProbe)
 	}
-	if state != c.reported || state != breaker.Closed {
-		d.saveCircuit(c)
-		for l := range c.lanes {
-			d.touch(l)
-		}
-		d.signalReport()
-	}
 	c.reported = state
+	d.saveCircuit(c)
 	for l := range c.lanes {
+		d.touch(l)
 		d.pump(l, now)
 	}
+	d.signalReport()
 }
 
 // touch marks a lane and what sends there for the next report.
