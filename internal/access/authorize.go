@@ -24,15 +24,21 @@ type Attributes struct {
 	Namespace string
 	// Verb, Group, Resource and Subresource name the right. Name narrows it to one object.
 	Verb, Group, Resource, Subresource, Name string
+	// Path is that of an HTTP request, such as /metrics, for a right that is about no resource; Verb
+	// is then the method in lower case, and the other fields are empty.
+	Path string
 }
 
 // key is unique among attributes: none of the parts can hold a zero byte.
 func (t Attributes) key() string {
-	return strings.Join([]string{t.Namespace, t.Verb, t.Group, t.Resource, t.Subresource, t.Name}, "\x00")
+	return strings.Join([]string{t.Namespace, t.Verb, t.Group, t.Resource, t.Subresource, t.Name, t.Path}, "\x00")
 }
 
-// String names the right as RBAC rules do: verb, resource/subresource.group.
+// String names the right as RBAC rules do: verb, resource/subresource.group, or verb and path.
 func (t Attributes) String() string {
+	if t.Path != "" {
+		return t.Verb + " " + t.Path
+	}
 	resource := t.Resource
 	if t.Group != "" {
 		resource += "." + t.Group
@@ -45,10 +51,38 @@ func (t Attributes) String() string {
 
 // place says where the right is needed.
 func (t Attributes) place() string {
-	if t.Namespace == "" {
+	switch {
+	case t.Path != "":
+		return "from the dispatcher"
+	case t.Namespace == "":
 		return "in all namespaces"
 	}
 	return "in namespace " + t.Namespace
+}
+
+// remedy says what to ask for.
+func (t Attributes) remedy() string {
+	if t.Path != "" {
+		return "ask for a ClusterRole with that verb and nonResourceURL"
+	}
+	return "ask for a Role with that verb and resource"
+}
+
+// describe writes the right into a question.
+func (t Attributes) describe(spec *authorizationv1.SubjectAccessReviewSpec) {
+	if t.Path != "" {
+		spec.NonResourceAttributes = &authorizationv1.NonResourceAttributes{Verb: t.Verb, Path: t.Path}
+		return
+	}
+	spec.ResourceAttributes = &authorizationv1.ResourceAttributes{
+		Namespace:   t.Namespace,
+		Verb:        t.Verb,
+		Group:       t.Group,
+		Version:     "*",
+		Resource:    t.Resource,
+		Subresource: t.Subresource,
+		Name:        t.Name,
+	}
 }
 
 // Authorize returns nil when the user has the right. The errors are ErrForbidden and
@@ -70,16 +104,8 @@ func (a *Access) reviewAccess(ctx context.Context, u *User, t Attributes) error 
 		User:   u.Username,
 		UID:    u.UID,
 		Groups: u.Groups,
-		ResourceAttributes: &authorizationv1.ResourceAttributes{
-			Namespace:   t.Namespace,
-			Verb:        t.Verb,
-			Group:       t.Group,
-			Version:     "*",
-			Resource:    t.Resource,
-			Subresource: t.Subresource,
-			Name:        t.Name,
-		},
 	}}
+	t.describe(&review.Spec)
 	if len(u.Extra) > 0 {
 		review.Spec.Extra = make(map[string]authorizationv1.ExtraValue, len(u.Extra))
 		for name, values := range u.Extra {
@@ -93,8 +119,7 @@ func (a *Access) reviewAccess(ctx context.Context, u *User, t Attributes) error 
 	if review.Status.Allowed && !review.Status.Denied {
 		return nil
 	}
-	return forbidden(fmt.Sprintf("User %q may not %s %s: ask for a Role with that verb and resource.",
-		u.Username, t, t.place()))
+	return forbidden(fmt.Sprintf("User %q may not %s %s: %s.", u.Username, t, t.place(), t.remedy()))
 }
 
 // computeDigest hashes everything about the user that an authorizer may look at.

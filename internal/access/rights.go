@@ -14,4 +14,6 @@ var (
 	ReadDeliveryEvents = Attributes{
 		Verb: "get", Group: "log.posthorn.dev", Resource: "webhookdeliveries", Subresource: "event",
 	}
+	// ReadMetrics is the right to scrape the metrics, by the path that Kubernetes' components use too.
+	ReadMetrics = Attributes{Verb: "get", Path: "/metrics"}
 )

@@ -121,7 +121,8 @@ func (g guard) Pass(_ context.Context, token, namespace string) (string, error) 
 // noRoom is a quota that is used up.
 type noRoom struct{}
 
-func (noRoom) Admit(string, int) (time.Duration, bool) { return 1500 * time.Millisecond, false }
+func (noRoom) Admit(string, int, int) (time.Duration, bool) { return 1500 * time.Millisecond, false }
+func (noRoom) Return(string, int)                           {}
 
 func deep(n int) string { return strings.Repeat("[", n) + strings.Repeat("]", n) }
 

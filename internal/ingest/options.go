@@ -37,9 +37,11 @@ type Access interface {
 
 // Quota decides whether a namespace may store more.
 type Quota interface {
-	// Admit reports whether so many bytes may be stored for the namespace now; when not, after
-	// which time it is worth trying again.
-	Admit(namespace string, bytes int) (retryAfter time.Duration, ok bool)
+	// Admit counts so many events, of so many bytes together, for the namespace and returns true. When
+	// there is no room for them it counts nothing, and says after which time it is worth trying again.
+	Admit(namespace string, events, bytes int) (retryAfter time.Duration, ok bool)
+	// Return gives back bytes that Admit counted and that were not stored after all.
+	Return(namespace string, bytes int)
 }
 
 // Defaults of Options.

@@ -48,18 +48,19 @@ func (h *Handler) storeClaimed(
 		return nil
 	}
 	records := make([][]byte, len(c.mine))
-	size := 0
 	for i, index := range c.mine {
 		records[i] = events[index].AppendRecord(make([]byte, 0, recordSize(events[index])))
-		size += len(records[i])
 	}
-	if err := h.admit(namespace, size); err != nil {
+	if err := h.admit(namespace, records); err != nil {
 		return err
 	}
 	// The write goes on when the producer leaves: others may be waiting for the same event.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), h.options.AppendTimeout)
 	defer cancel()
 	seqs, err = h.options.Log.Append(ctx, namespace, records)
+	if err != nil {
+		h.giveBack(namespace, records, seqs)
+	}
 	return logProblem(err)
 }
 
@@ -68,17 +69,38 @@ func (h *Handler) storeClaimed(
 func recordSize(e *event.Event) int { return len(e.Data) + 256 }
 
 // admit asks the quota.
-func (h *Handler) admit(namespace string, size int) error {
+func (h *Handler) admit(namespace string, records [][]byte) error {
 	if h.options.Quota == nil {
 		return nil
 	}
-	wait, ok := h.options.Quota.Admit(namespace, size)
+	size := 0
+	for _, r := range records {
+		size += len(r)
+	}
+	wait, ok := h.options.Quota.Admit(namespace, len(records), size)
 	if ok {
 		return nil
 	}
 	return kindOverShare.New(fmt.Sprintf("Namespace %s has no room for more events now: its share of the storage or "+
 		"its rate is used up. Try again later, or see which of its endpoints do not take their deliveries.",
 		namespace)).After(max(wait, time.Second))
+}
+
+// giveBack returns to the quota what the log did not confirm. What it stored nevertheless is then
+// counted too low until it is settled, which harms less than a share that shrinks with each outage.
+func (h *Handler) giveBack(namespace string, records [][]byte, seqs []uint64) {
+	if h.options.Quota == nil {
+		return
+	}
+	size := 0
+	for i, r := range records {
+		if i >= len(seqs) || seqs[i] == 0 {
+			size += len(r)
+		}
+	}
+	if size > 0 {
+		h.options.Quota.Return(namespace, size)
+	}
 }
 
 // awaitOthers waits for the requests that are storing the same events.
