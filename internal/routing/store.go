@@ -7,6 +7,8 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	hookv1 "github.com/posthorn-dev/posthorn/api/v1alpha1"
 	"github.com/posthorn-dev/posthorn/internal/compile"
@@ -166,20 +168,27 @@ func (s *store) update() Update {
 	endpoints := make([]*delivery.Endpoint, 0, len(s.endpoints))
 	subscriptions := make([]*delivery.Subscription, 0, len(s.subscriptions))
 	var invalid []Invalid
-	for _, e := range sorted(s.endpoints) {
+	for _, e := range s.endpoints {
 		if e.invalid != nil {
 			invalid = append(invalid, *e.invalid)
 			continue
 		}
 		endpoints = append(endpoints, e.value)
 	}
-	for _, e := range sorted(s.subscriptions) {
+	for _, e := range s.subscriptions {
 		if e.invalid != nil {
 			invalid = append(invalid, *e.invalid)
 			continue
 		}
 		subscriptions = append(subscriptions, e.value)
 	}
+	// The table sorts what it holds itself.
+	slices.SortFunc(invalid, func(a, b Invalid) int {
+		if c := strings.Compare(a.Kind, b.Kind); c != 0 {
+			return c
+		}
+		return compareNames(a.Name, b.Name)
+	})
 	return Update{Table: NewTable(endpoints, subscriptions), Invalid: invalid}
 }
 

@@ -4,9 +4,10 @@
 package routing
 
 import (
-	"cmp"
 	"iter"
+	"maps"
 	"slices"
+	"strings"
 
 	"github.com/posthorn-dev/posthorn/internal/delivery"
 	"github.com/posthorn-dev/posthorn/internal/event"
@@ -54,18 +55,20 @@ func NewTable(endpoints []*delivery.Endpoint, subscriptions []*delivery.Subscrip
 
 // sorted returns the values of m in the order of their names.
 func sorted[V any](m map[delivery.Name]V) []V {
-	names := make([]delivery.Name, 0, len(m))
-	for n := range m {
-		names = append(names, n)
-	}
-	slices.SortFunc(names, func(a, b delivery.Name) int {
-		return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))
-	})
+	names := slices.SortedFunc(maps.Keys(m), compareNames)
 	values := make([]V, len(names))
 	for i, n := range names {
 		values[i] = m[n]
 	}
 	return values
+}
+
+// compareNames orders by namespace, then by name.
+func compareNames(a, b delivery.Name) int {
+	if c := strings.Compare(a.Namespace, b.Namespace); c != 0 {
+		return c
+	}
+	return strings.Compare(a.Name, b.Name)
 }
 
 // Match calls yield once for each subscription of the event's namespace that wants the event, and
