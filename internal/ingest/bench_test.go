@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -84,7 +85,11 @@ func BenchmarkServer(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
+			_, err = io.Copy(io.Discard, answer.Body) // or the connection is not used again
 			_ = answer.Body.Close()
+			if err != nil {
+				b.Fatal(err)
+			}
 			if answer.StatusCode != http.StatusAccepted {
 				b.Fatalf("status %d", answer.StatusCode)
 			}
