@@ -86,7 +86,7 @@ func compile(env *cel.Env, expression string, limit uint64) (*cel.Ast, error) {
 		return nil, &Error{Line: 1, Column: 1, Message: "its cost cannot be estimated: " + err.Error()}
 	}
 	if estimate.Min > limit {
-		return nil, &Error{Line: 1, Column: 1, Message: fmt.Sprintf(
+		return nil, &Error{Line: 1, Column: 1, Cause: ErrCostExceeded, Message: fmt.Sprintf(
 			"costs at least %d, more than the %d that are allowed; loop over fewer elements", estimate.Min, limit)}
 	}
 	return checked, nil

@@ -33,7 +33,12 @@ type Error struct {
 	Line, Column int
 	// Message is one sentence for the author, which says what to write instead.
 	Message string
+	// Cause is ErrCostExceeded for an expression that would cost too much on every event; nil otherwise.
+	Cause error
 }
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.Cause }
 
 // Error returns the message with the field and the place before it.
 func (e *Error) Error() string {
