@@ -7,11 +7,15 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"maps"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	"github.com/onsi/gomega/types"
+	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -321,4 +325,49 @@ func eventsOf(ctx context.Context, obj client.Object) func() []string {
 		}
 		return out
 	}
+}
+
+// leasePaused stops the dispatcher that startLease plays.
+var leasePaused atomic.Bool
+
+func pauseLease() {
+	leasePaused.Store(true)
+	DeferCleanup(resumeLease)
+}
+
+func resumeLease() { leasePaused.Store(false) }
+
+// startLease plays a dispatcher that lives: it renews its Lease until the suite ends.
+func startLease(ctx context.Context) {
+	GinkgoHelper()
+	lease := &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Namespace: ownNamespace, Name: DispatcherLease}}
+	Expect(admin.Create(ctx, lease)).To(Succeed())
+	done := make(chan struct{})
+	DeferCleanup(func() { close(done) })
+	go func() {
+		tick := time.NewTicker(time.Second)
+		defer tick.Stop()
+		for {
+			select {
+			case <-done:
+				return
+			case <-tick.C:
+				if leasePaused.Load() {
+					continue
+				}
+				now := metav1.NowMicro()
+				lease.Spec.RenewTime = &now
+				_ = admin.Update(context.Background(), lease)
+			}
+		}
+	}()
+}
+
+// label replaces a namespace's labels, but for the one that Kubernetes sets.
+func label(ctx context.Context, namespace string, labels map[string]string) {
+	GinkgoHelper()
+	change(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}}, func(n *corev1.Namespace) {
+		n.Labels = map[string]string{corev1.LabelMetadataName: namespace}
+		maps.Copy(n.Labels, labels)
+	})
 }

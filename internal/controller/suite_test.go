@@ -5,6 +5,7 @@ package controller
 
 import (
 	"context"
+	"io"
 	"os"
 	"sync/atomic"
 	"testing"
@@ -12,6 +13,7 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	"github.com/onsi/gomega/gbytes"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -52,6 +54,8 @@ var (
 	faults faultInjector
 	// revisions holds every revision of every object against kstatus.
 	revisions *revisionRecorder
+	// operatorLog is all that the operator has logged.
+	operatorLog = gbytes.NewBuffer()
 	// operator is the manager under test.
 	operator *testOperator
 )
@@ -66,7 +70,7 @@ func TestControllers(t *testing.T) {
 }
 
 var _ = BeforeSuite(func(ctx SpecContext) {
-	telemetry.Install(telemetry.NewLogger(GinkgoWriter, telemetry.LogOptions{Format: telemetry.FormatText}))
+	telemetry.Install(telemetry.NewLogger(io.MultiWriter(GinkgoWriter, operatorLog), telemetry.LogOptions{Format: telemetry.FormatText}))
 	var err error
 	plane, err = controlplane.Start(controlplane.Options{ControllerManager: true, Audit: true})
 	Expect(err).NotTo(HaveOccurred())
@@ -81,6 +85,7 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 
 	createOperatorAccount(ctx)
 	revisions = startRevisionRecorder()
+	startLease(ctx)
 	operator = startOperator(ctx)
 	DeferCleanup(func() { operator.stop() })
 })

@@ -50,8 +50,8 @@ func (r *WebhookSubscriptionReconciler) reconcile(ctx context.Context, run *subs
 	for _, step := range []func(context.Context, *subscriptionRun) error{
 		r.reconcileFilter,
 		r.reconcileEndpoint,
-		r.awaitEndpoint,
 		r.awaitDispatcher,
+		r.awaitEndpoint,
 	} {
 		if err := step(ctx, run); err != nil {
 			return err
