@@ -40,6 +40,8 @@ type recordView struct {
 	DurationMilliseconds float64   `json:"durationMilliseconds"`
 	NextAttemptTime      time.Time `json:"nextAttemptTime,omitzero"`
 	DeadLetterReason     string    `json:"deadLetterReason,omitempty"`
+	// Kind is dead-letter for a delivery to a dead-letter endpoint; absent otherwise.
+	Kind string `json:"kind,omitempty"`
 }
 
 func newPageView(page deliverylog.Page) pageView {
@@ -67,6 +69,7 @@ func newRecordView(r *delivery.Record) recordView {
 		DurationMilliseconds: float64(r.Duration.Microseconds()) / 1000,
 		NextAttemptTime:      r.NextAttempt.UTC(),
 		DeadLetterReason:     string(r.DeadLetter),
+		Kind:                 string(r.Kind),
 	}
 }
 
