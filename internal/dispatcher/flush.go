@@ -281,6 +281,7 @@ func (d *Dispatcher) recorded(seq uint64, ops []*op, settled []*entry) []uint64 
 			}
 		} else {
 			d.madeUp--
+			d.carry(o.record.EventSeq, seq)
 		}
 		d.forwarded(o)
 	}
@@ -294,6 +295,19 @@ func (d *Dispatcher) recorded(seq uint64, ops []*op, settled []*entry) []uint64 
 	d.flushed, d.storedFloor, d.composed = seq, d.window.floor, 0
 	d.room.Broadcast()
 	return remove
+}
+
+// carry holds a flush with a made-up record until the floor has passed its event.
+func (d *Dispatcher) carry(event, flush uint64) {
+	if event <= d.window.floor {
+		return
+	}
+	d.live.hold(flush, 1)
+	if e := d.window.find(event); e != nil {
+		e.flushes = append(e.flushes, flush)
+		return
+	}
+	d.carried[event] = append(d.carried[event], flush)
 }
 
 // replace moves a task to where its recorded step has put it, and returns the waiting delivery whose

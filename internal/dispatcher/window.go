@@ -3,7 +3,11 @@
 
 package dispatcher
 
-import "time"
+import (
+	"cmp"
+	"slices"
+	"time"
+)
 
 // Bounds of the unsettled window. The number of tasks bounds the memory, and keeps the wait in a
 // healthy lane short: 8,192 deliveries take a fifth of a second at the speed of one core.
@@ -45,6 +49,16 @@ func (w *window) full() bool {
 func (w *window) add(e *entry) {
 	w.entries = append(w.entries, e)
 	w.tasks += e.left
+}
+
+// find returns the unsettled event of a sequence; nil when it was not read yet, or is settled.
+func (w *window) find(seq uint64) *entry {
+	open := w.entries[w.head:]
+	i, ok := slices.BinarySearchFunc(open, seq, func(e *entry, seq uint64) int { return cmp.Compare(e.seq, seq) })
+	if !ok {
+		return nil
+	}
+	return open[i]
 }
 
 // recorded notes that a flush under way holds the record of one task.
