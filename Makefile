@@ -6,8 +6,9 @@ SHELL       := /usr/bin/env bash
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 IMAGE    ?= posthorn
 PACKAGES ?= ./...
-# go test for PACKAGES; -count=1 or -run=… go here.
-TESTFLAGS ?=
+# For go test. Results are not cached, since the cache does not see the manifests that suites apply, nor the
+# control plane that they run on.
+TESTFLAGS ?= -count=1
 
 # One value for all builds but those with the race detector, or none of them shares the build cache with the rest.
 export CGO_ENABLED := 0
@@ -35,7 +36,8 @@ help: ## Show this list.
 
 .PHONY: demo
 demo: controlplane build ## Show the whole way of an event on a real API server; DEMO_EXIT=1 ends by itself.
-	@KUBEBUILDER_ASSETS="$$(hack/controlplane.sh)" go run ./hack/demo
+	@go build -trimpath -o bin/demo ./hack/demo && go build -trimpath -o bin/demo-receiver ./hack/demo/receiver
+	@KUBEBUILDER_ASSETS="$$(hack/controlplane.sh)" && export KUBEBUILDER_ASSETS && exec bin/demo
 
 ##@ Develop
 
@@ -44,12 +46,13 @@ build: ## Build bin/operator and bin/dispatcher, static.
 	go build -trimpath -ldflags='$(ldflags)' -o bin/ ./cmd/operator ./cmd/dispatcher
 
 .PHONY: run-operator
-run-operator: build ## Run the operator against the current kubeconfig; ARGS="--flag …".
-	bin/operator $(ARGS)
+run-operator: build ## Run the operator against the cluster of KUBECONFIG; ARGS="--flag …" adds flags.
+	bin/operator --namespace=posthorn-system --health-address=127.0.0.1:8081 --metrics-address=0 $(ARGS)
 
 .PHONY: run-dispatcher
-run-dispatcher: build ## Run the dispatcher against the current kubeconfig; ARGS="--flag …".
-	bin/dispatcher $(ARGS)
+run-dispatcher: build ## Run the dispatcher against the cluster of KUBECONFIG; ARGS="--flag …" adds flags.
+	bin/dispatcher --namespace=posthorn-system --kubeconfig="$$KUBECONFIG" --data-dir=bin/data \
+		--ingest-address=127.0.0.1:8080 --health-address=127.0.0.1:8083 --metrics-address=0 $(ARGS)
 
 .PHONY: controlplane
 controlplane: ## Find or build etcd, kube-apiserver, kube-controller-manager and kubectl, once.
@@ -83,7 +86,7 @@ test: controlplane ## Run all tests: pure code, suites on a real API server, the
 
 .PHONY: test-unit
 test-unit: ## Run the tests of the pure packages, in seconds.
-	go test $(TESTFLAGS) $(unit)
+	go test $(unit)
 
 .PHONY: test-race
 test-race: controlplane ## Run all tests with the race detector; needs a C compiler.
@@ -91,8 +94,9 @@ test-race: controlplane ## Run all tests with the race detector; needs a C compi
 		--format-hide-empty-pkg -- -race -timeout=30m $(TESTFLAGS) $(PACKAGES)
 
 .PHONY: lint
-lint: ## Run all linters, the layers' and the API's included.
-	hack/verify-layers.sh
+lint: ## Run all linters, those of the API, the layers and the links included; PACKAGES=./internal/retry/ for one.
+	@hack/verify-layers.sh
+	@hack/verify-links.sh
 	$(lint) run $(PACKAGES)
 
 .PHONY: fmt
