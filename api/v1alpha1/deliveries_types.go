@@ -73,6 +73,7 @@ type LastFailure struct {
 	// eventID is the id of the event.
 	//
 	// +optional
+	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=256
 	EventID string `json:"eventID,omitempty"`
 
@@ -86,12 +87,14 @@ type LastFailure struct {
 	// reason is one of the closed set of reasons why an attempt fails, such as Timeout or Status5xx.
 	//
 	// +optional
+	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=64
 	Reason string `json:"reason,omitempty"`
 
 	// message is one sentence about the failure, without secrets and addresses.
 	//
 	// +optional
+	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=256
 	Message string `json:"message,omitempty"`
 
@@ -108,12 +111,13 @@ type RecentFailure struct {
 	// eventType is the type of the event.
 	//
 	// +optional
+	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=256
 	EventType string `json:"eventType,omitempty"`
 
 	// attempt is the number of the attempt, from 1.
 	//
-	// +optional
+	// +required
 	// +kubebuilder:validation:Minimum=1
 	Attempt int32 `json:"attempt,omitempty"`
 }

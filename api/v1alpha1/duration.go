@@ -17,6 +17,7 @@ import (
 // as drift and server-side apply as a conflict of a manifest with itself.
 //
 // +kubebuilder:validation:Type=string
+// +kubebuilder:validation:MinLength=1
 // +kubebuilder:validation:MaxLength=32
 // +kubebuilder:validation:Pattern=`^([0-9]{1,5}(h|m|s|ms)){1,4}$`
 type Duration string

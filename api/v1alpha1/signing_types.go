@@ -146,18 +146,21 @@ type SigningStatus struct {
 	// secretName is the Secret that holds the key.
 	//
 	// +optional
+	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
 	SecretName string `json:"secretName,omitempty"`
 
 	// keyID is a fingerprint of the current key: it tells whether receiver and sender hold the same.
 	//
 	// +optional
+	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=64
 	KeyID string `json:"keyID,omitempty"`
 
 	// publicKey verifies signatures of StandardWebhooksEd25519.
 	//
 	// +optional
+	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=128
 	PublicKey string `json:"publicKey,omitempty"`
 

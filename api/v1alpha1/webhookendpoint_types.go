@@ -9,6 +9,7 @@ import (
 
 // WebhookEndpointSpec says where to send, and how.
 //
+// +kubebuilder:validation:MinProperties=1
 // +kubebuilder:validation:XValidation:rule="[has(self.url), has(self.urlFrom), has(self.serviceRef)].exists_one(x, x)",message="exactly one of url, urlFrom and serviceRef must be set: write url for a plain URL, urlFrom for a URL kept in a Secret, serviceRef for a Service of this namespace"
 // +kubebuilder:validation:XValidation:rule="!has(self.tls) || !has(self.url) || self.url.startsWith('https://')",message="tls needs a url that begins with https://: change url, or remove tls"
 // +kubebuilder:validation:XValidation:rule="!has(self.tls) || !has(self.serviceRef) || self.serviceRef.scheme == 'https'",message="tls needs serviceRef.scheme https: change serviceRef.scheme, or remove tls"
@@ -138,6 +139,7 @@ type WebhookEndpointStatus struct {
 	// where the URL is a secret. Written by the operator.
 	//
 	// +optional
+	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=300
 	Host string `json:"host,omitempty"`
 
@@ -178,6 +180,7 @@ type WebhookEndpointStatus struct {
 	// Written by the operator.
 	//
 	// +optional
+	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=256
 	LastHandledRotate string `json:"lastHandledRotate,omitempty"`
 
@@ -185,6 +188,7 @@ type WebhookEndpointStatus struct {
 	// Written by the dispatcher.
 	//
 	// +optional
+	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=256
 	LastHandledEnable string `json:"lastHandledEnable,omitempty"`
 

@@ -154,6 +154,7 @@ type WebhookSubscriptionStatus struct {
 	// endpoint is the endpoint that events go to, as namespace/name. Written by the operator.
 	//
 	// +optional
+	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=320
 	Endpoint string `json:"endpoint,omitempty"`
 
@@ -182,6 +183,7 @@ type EffectiveSubscription struct {
 	// retry describes the schedule in words, such as "8 retries over 17h42m35s, ±20 %".
 	//
 	// +optional
+	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=256
 	Retry string `json:"retry,omitempty"`
 

@@ -13,7 +13,6 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
-
 	"sigs.k8s.io/yaml"
 
 	hookv1 "github.com/posthorn-dev/posthorn/api/v1alpha1"
