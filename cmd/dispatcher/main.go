@@ -1,0 +1,39 @@
+// Copyright The Posthorn Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Command dispatcher runs Posthorn's data plane.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/posthorn-dev/posthorn/internal/dispatcher"
+	"github.com/posthorn-dev/posthorn/internal/telemetry"
+)
+
+func main() {
+	var options dispatcher.RunOptions
+	var logging telemetry.LogOptions
+	showVersion := flag.Bool("version", false, "print the version and exit")
+	options.BindFlags(flag.CommandLine)
+	logging.BindFlags(flag.CommandLine)
+	flag.Parse()
+
+	if *showVersion {
+		fmt.Println(telemetry.Version())
+		return
+	}
+	telemetry.Install(telemetry.NewLogger(os.Stderr, logging))
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal ends the process at once
+	if err := dispatcher.Run(ctx, options); err != nil {
+		slog.Error("Dispatcher failed", "error", err)
+		os.Exit(1)
+	}
+}

@@ -1,0 +1,64 @@
+// Copyright The Posthorn Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package dispatcher
+
+import (
+	"context"
+	"fmt"
+
+	"k8s.io/client-go/rest"
+
+	"github.com/posthorn-dev/posthorn/internal/config"
+	"github.com/posthorn-dev/posthorn/internal/egress"
+	"github.com/posthorn-dev/posthorn/internal/eventlog"
+	"github.com/posthorn-dev/posthorn/internal/httpsend"
+	"github.com/posthorn-dev/posthorn/internal/telemetry"
+)
+
+// logOptions are those of the event log.
+func logOptions(o *RunOptions, platform *config.Config) eventlog.Options {
+	return eventlog.Options{
+		Dir:           o.DataDir,
+		MaxBytes:      platform.Storage.MaxBytes,
+		SyncAlways:    platform.Storage.SyncAlways,
+		DeadLetterAge: platform.Retention.DeadLetters.Age,
+		Logger:        o.Logger,
+	}
+}
+
+// coreOptions are those of the dispatcher on an event log.
+func coreOptions(o *RunOptions, platform *config.Config, log *eventlog.Log) Options {
+	return Options{
+		Log:         log,
+		Logger:      o.Logger,
+		StopTimeout: o.StopTimeout,
+		Share: func(namespace string) int64 {
+			return platform.Storage.ShareOf(namespace, log.MaxBytes())
+		},
+		KeepEvents:   Keep(platform.Retention.Events),
+		KeepAttempts: Keep(platform.Retention.Attempts),
+	}
+}
+
+// newSender returns what makes the requests, within the platform's rules of egress.
+func newSender(ctx context.Context, cluster *rest.Config, platform config.Egress) (*httpsend.Client, error) {
+	apiServer, err := apiServerAddresses(ctx, cluster)
+	if err != nil {
+		return nil, err
+	}
+	policy, err := egress.NewPolicy(egress.Rules{
+		Allow:          platform.Allow,
+		NamespaceAllow: platform.NamespaceAllow,
+		Cluster:        platform.ClusterCIDRs,
+		APIServer:      apiServer,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("configure egress: %w", err)
+	}
+	return httpsend.New(httpsend.Options{
+		Policy:               policy,
+		UserAgent:            "Posthorn/" + telemetry.Version(),
+		ProxyFromEnvironment: platform.ProxyFromEnvironment,
+	}), nil
+}

@@ -1,0 +1,206 @@
+// Copyright The Posthorn Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package dispatcher
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+	"github.com/prometheus/client_golang/prometheus"
+	"k8s.io/client-go/rest"
+
+	"github.com/posthorn-dev/posthorn/internal/config"
+	"github.com/posthorn-dev/posthorn/internal/eventlog"
+	"github.com/posthorn-dev/posthorn/internal/httpsend"
+	"github.com/posthorn-dev/posthorn/internal/ingest"
+	"github.com/posthorn-dev/posthorn/internal/logapi"
+	"github.com/posthorn-dev/posthorn/internal/routing"
+	"github.com/posthorn-dev/posthorn/internal/status"
+)
+
+// process is a dispatcher with all that is around it.
+type process struct {
+	o        RunOptions
+	platform *config.Config
+	cluster  *rest.Config
+	registry *prometheus.Registry
+	health   health
+
+	ingestServer, healthServer, metricsServer *listener
+
+	// What open makes.
+	log    *eventlog.Log
+	sender *httpsend.Client
+	router *routing.Router
+	writer *status.Writer
+	lease  *status.Lease
+	core   *Dispatcher
+	doors  doors
+	ingest *ingest.Handler
+	api    *logapi.Handler
+
+	// recovered says that ingest knows the recent events.
+	recovered atomic.Bool
+	// The groups are in the order in which a stop ends them.
+	serving, routing, reporting, probes sync.WaitGroup
+	endReporting                        context.CancelFunc
+	fail                                context.CancelCauseFunc
+}
+
+// newProcess reads the configuration and opens the sockets.
+func newProcess(ctx context.Context, o RunOptions) (*process, error) {
+	p := &process{o: o, registry: newRegistry()}
+	var err error
+	if p.platform, err = config.Load(o.Config); err != nil {
+		return nil, err
+	}
+	if p.cluster, err = o.connection(); err != nil {
+		return nil, err
+	}
+	if err := p.listen(ctx); err != nil {
+		p.closeSockets()
+		return nil, err
+	}
+	return p, nil
+}
+
+// listen opens the sockets of all servers.
+func (p *process) listen(ctx context.Context) error {
+	ofIngest, err := certificateOf(&p.o)
+	if err != nil {
+		return err
+	}
+	ofMetrics, err := metricsTLS(&p.o, ofIngest)
+	if err != nil {
+		return err
+	}
+	if p.ingestServer, err = listen(ctx, "ingest", p.o.IngestAddress, ofIngest, p.o.Logger); err != nil {
+		return err
+	}
+	if p.healthServer, err = listen(ctx, "health", p.o.HealthAddress, nil, p.o.Logger); err != nil {
+		return err
+	}
+	p.metricsServer, err = listen(ctx, "metrics", p.o.MetricsAddress, ofMetrics, p.o.Logger)
+	return err
+}
+
+// closeSockets closes what a stop has not closed.
+func (p *process) closeSockets() {
+	for _, l := range []*listener{p.ingestServer, p.metricsServer, p.healthServer} {
+		within(0, l.stop)
+	}
+	p.probes.Wait()
+}
+
+// open opens the event log and puts everything together on it.
+func (p *process) open(ctx context.Context) (err error) {
+	if p.log, err = eventlog.Open(ctx, logOptions(&p.o, p.platform)); err != nil {
+		return fmt.Errorf("open event log: %w", err)
+	}
+	defer func() {
+		if err != nil {
+			p.close()
+		}
+	}()
+	if p.sender, err = newSender(ctx, p.cluster, p.platform.Egress); err != nil {
+		return err
+	}
+	if err := p.connect(ctx); err != nil {
+		return err
+	}
+	options := coreOptions(&p.o, p.platform, p.log)
+	options.Sender, options.Reporter, options.Registerer = p.sender, p.writer, p.registry
+	if p.core, err = New(options); err != nil {
+		return fmt.Errorf("create dispatcher: %w", err)
+	}
+	return p.openAPI()
+}
+
+// connect makes what reads from the API server and writes to it. None of it speaks to it yet.
+func (p *process) connect(ctx context.Context) (err error) {
+	if p.router, err = routing.New(routing.Options{
+		Config:    p.cluster,
+		Namespace: p.o.Namespace,
+		Defaults:  p.platform.Defaults,
+		Log:       p.o.Logger,
+		OnUpdate:  func(u routing.Update) { p.load(ctx, u) },
+	}); err != nil {
+		return fmt.Errorf("create routing: %w", err)
+	}
+	if p.writer, err = status.New(status.Options{Config: p.cluster, Reader: p.router.Reader(), Log: p.o.Logger}); err != nil {
+		return fmt.Errorf("create status writer: %w", err)
+	}
+	identity, err := os.Hostname() // a pod's name is its host's
+	if err != nil {
+		return fmt.Errorf("read host name: %w", err)
+	}
+	p.lease, err = status.NewLease(status.LeaseOptions{
+		Config: p.cluster, Namespace: p.o.Namespace, Identity: identity, Log: p.o.Logger,
+	})
+	if err != nil {
+		return fmt.Errorf("create lease: %w", err)
+	}
+	return nil
+}
+
+// openAPI makes what is served over HTTP.
+func (p *process) openAPI() (err error) {
+	if p.doors, err = newDoors(&p.o, p.cluster, p.registry); err != nil {
+		return err
+	}
+	if p.ingest, err = newIngest(&p.o, p.platform.Ingest, p.log, p.core, p.doors, p.registry); err != nil {
+		return err
+	}
+	p.api, err = newLogAPI(&p.o, p.log, p.core, p.doors)
+	return err
+}
+
+// close closes what open opened.
+func (p *process) close() {
+	if p.sender != nil {
+		p.sender.Close()
+	}
+	p.log.Close()
+}
+
+// load gives the dispatcher a routing table. It tries until it is taken, since the next table does
+// not hold what this one says is new.
+func (p *process) load(ctx context.Context, u routing.Update) {
+	p.retry(ctx, "Failed to load the routing table", func() error { return p.core.Load(ctx, u) })
+}
+
+// recoverIngest lets ingest read the recent events, and so begin.
+func (p *process) recoverIngest(ctx context.Context) error {
+	if p.retry(ctx, "Failed to read the recent events", func() error { return p.ingest.Recover(ctx) }) {
+		p.recovered.Store(true)
+	}
+	return nil
+}
+
+// retry calls f until it works, at growing intervals, or until ctx ends. It reports whether f worked.
+func (p *process) retry(ctx context.Context, failure string, f func() error) bool {
+	_, err := backoff.Retry(ctx, func() (struct{}, error) { return struct{}{}, f() },
+		backoff.WithMaxElapsedTime(0),
+		backoff.WithNotify(func(err error, wait time.Duration) {
+			p.o.Logger.Warn(failure, "error", err, "nextAttemptIn", wait) //nolint:sloglint // one of two constants
+		}))
+	return err == nil
+}
+
+// errRecovering is the reason of a process whose ingest does not know the recent events yet.
+var errRecovering = errors.New("recent events are being read")
+
+// ready says whether events are taken and routed.
+func (p *process) ready() error {
+	if !p.recovered.Load() {
+		return errRecovering
+	}
+	return p.core.Ready()
+}
