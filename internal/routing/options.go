@@ -10,6 +10,7 @@ import (
 	"log/slog"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -50,6 +51,19 @@ func (o *Options) validate() error {
 	return nil
 }
 
+// newMapper knows the kinds that are watched. Asking the API server for them would keep a dispatcher
+// from starting while it is away.
+func newMapper() meta.RESTMapper {
+	m := meta.NewDefaultRESTMapper(nil)
+	for _, kind := range []string{hookv1.KindWebhookEndpoint, hookv1.KindWebhookSubscription} {
+		m.Add(hookv1.GroupVersion.WithKind(kind), meta.RESTScopeNamespace)
+		// A cache of single namespaces also asks for the scope of lists.
+		m.Add(hookv1.GroupVersion.WithKind(kind+"List"), meta.RESTScopeNamespace)
+	}
+	m.Add(corev1.SchemeGroupVersion.WithKind(kindSecret), meta.RESTScopeNamespace)
+	return m
+}
+
 // newCache returns the informers that the routing table is made from. A cache takes one selector per
 // kind, so that the Secrets of other namespaces, types and purposes are never asked for.
 func newCache(o Options) (cache.Cache, error) {
@@ -70,6 +84,7 @@ func newCache(o Options) (cache.Cache, error) {
 	sharedReads := true
 	c, err := cache.New(o.Config, cache.Options{
 		Scheme: scheme,
+		Mapper: newMapper(),
 		ByObject: map[client.Object]cache.ByObject{
 			&hookv1.WebhookEndpoint{}:     tenants,
 			&hookv1.WebhookSubscription{}: tenants,

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/cenkalti/backoff/v5"
 	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -114,19 +113,14 @@ func ended(ctx context.Context, err error) error {
 	return err
 }
 
-// subscribe has the informers tell of every change. Finding out about a kind takes the API server, so
-// that it is tried until it works.
+// subscribe has the informers tell of every change.
 func (r *Router) subscribe(ctx context.Context) error {
 	for kind, object := range map[string]client.Object{
 		hookv1.KindWebhookEndpoint:     &hookv1.WebhookEndpoint{},
 		hookv1.KindWebhookSubscription: &hookv1.WebhookSubscription{},
 		kindSecret:                     &corev1.Secret{},
 	} {
-		informer, err := backoff.Retry(ctx, func() (cache.Informer, error) {
-			return r.cache.GetInformer(ctx, object, cache.BlockUntilSynced(false))
-		}, backoff.WithMaxElapsedTime(0), backoff.WithNotify(func(err error, wait time.Duration) {
-			r.opts.Log.Warn("Waited for the API server", "kind", kind, "error", err, "nextAttemptIn", wait)
-		}))
+		informer, err := r.cache.GetInformer(ctx, object, cache.BlockUntilSynced(false))
 		if err != nil {
 			return fmt.Errorf("watch %s: %w", kind, err)
 		}
