@@ -57,6 +57,7 @@ type Client struct {
 	maxIdlePerHost int
 	guard          *guard
 	proxy          *proxy
+	connections    connections
 	// dialAddr connects to an address that was judged.
 	dialAddr func(context.Context, netip.AddrPort) (net.Conn, error)
 
@@ -185,8 +186,8 @@ func (c *Client) Forget(name delivery.Name) {
 	}
 }
 
-// Close closes idle connections, ends dials and token requests that nobody waits for, and makes every
-// further Send fail. Requests in flight should have ended before.
+// Close closes all connections, ends dials and token requests that nobody waits for, and makes every
+// further Send fail. Requests in flight should have ended before: they fail.
 func (c *Client) Close() {
 	c.mu.Lock()
 	c.closed = true
@@ -198,6 +199,7 @@ func (c *Client) Close() {
 	c.mu.Unlock()
 	c.cancel()
 	c.background.Wait()
+	c.connections.closeAll()
 }
 
 // parseLiteral reads an IP address that stands in a URL in place of a name.

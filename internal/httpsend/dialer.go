@@ -38,7 +38,11 @@ var tcp = net.Dialer{KeepAlive: keepAlive}
 func (d *dialer) dial(ctx context.Context, network, address string) (net.Conn, error) {
 	ctx, cancel := d.client.bounded(ctx)
 	defer cancel()
-	return d.connect(ctx, network, address)
+	conn, err := d.connect(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	return d.client.connections.add(conn), nil
 }
 
 // dialTLS connects and shakes hands. It does so itself, rather than to leave it to net/http, so that
@@ -61,6 +65,7 @@ func (d *dialer) dialTLS(ctx context.Context, network, address string) (net.Conn
 	if !d.client.proxy.is(address) {
 		config.NextProtos = []string{"h2", "http/1.1"}
 	}
+	raw = d.client.connections.add(raw)
 	conn := tls.Client(raw, config)
 	if err := conn.HandshakeContext(ctx); err != nil {
 		// The handshake's error says more than that of closing what is left.
