@@ -6,6 +6,7 @@ package delivery
 import (
 	"net/netip"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/posthorn-dev/posthorn/internal/breaker"
@@ -74,12 +75,7 @@ func (e *Endpoint) AdmitsNamespace(namespace string) bool {
 	if e.AdmitsAll || namespace == e.Name.Namespace {
 		return true
 	}
-	for _, n := range e.Admits {
-		if n == namespace {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(e.Admits, namespace)
 }
 
 // HeaderField is one header of a request.

@@ -4,6 +4,7 @@
 package delivery
 
 import (
+	"maps"
 	"net/http"
 	"time"
 
@@ -28,9 +29,7 @@ func NewRequest(e *Endpoint, body *payload.Body, id string, at time.Time, extra 
 	for _, f := range e.Header {
 		h[http.CanonicalHeaderKey(f.Name)] = []string{f.Value}
 	}
-	for name, values := range body.Header {
-		h[name] = values
-	}
+	maps.Copy(h, body.Header)
 	for _, f := range extra {
 		h[f.Name] = []string{f.Value}
 	}

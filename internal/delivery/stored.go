@@ -96,38 +96,57 @@ func DecodeStored(b []byte) (*Stored, error) {
 
 // set takes one field.
 func (s *Stored) set(f wire.Field) {
+	if text := s.text(f.Number); text != nil {
+		*text = f.String()
+		return
+	}
 	switch f.Number {
 	case storedEventSeq:
 		s.EventSeq = f.Uint
-	case storedSubscriptionNamespace:
-		s.Subscription.Namespace = f.String()
-	case storedSubscriptionName:
-		s.Subscription.Name = f.String()
 	case storedKind:
 		s.Kind = Kind(f.String())
-	case storedEndpointNamespace:
-		s.Endpoint.Namespace = f.String()
-	case storedEndpointName:
-		s.Endpoint.Name = f.String()
 	case storedAttempts:
 		s.Attempts = f.Int()
-	case storedAcceptedAt:
-		s.AcceptedAt = f.Time()
-	case storedDue:
-		s.Due = f.Time()
 	case storedInFlight:
 		s.InFlight = f.Bool()
 	case storedLastReason:
 		s.LastReason = FailureReason(f.String())
 	case storedLastStatus:
 		s.LastStatus = f.Int()
-	case storedLastTime:
-		s.LastTime = f.Time()
 	case storedDeadLetter:
 		s.DeadLetter = DeadLetterReason(f.String())
-	case storedDeadAt:
-		s.DeadAt = f.Time()
 	case storedEvent:
 		s.Event = f.Bytes
+	default:
+		s.setTime(f)
 	}
+}
+
+// setTime takes one field that is a time.
+func (s *Stored) setTime(f wire.Field) {
+	switch f.Number {
+	case storedAcceptedAt:
+		s.AcceptedAt = f.Time()
+	case storedDue:
+		s.Due = f.Time()
+	case storedLastTime:
+		s.LastTime = f.Time()
+	case storedDeadAt:
+		s.DeadAt = f.Time()
+	}
+}
+
+// text is where a field of plain text goes; nil for the others.
+func (s *Stored) text(n wire.Number) *string {
+	switch n {
+	case storedSubscriptionNamespace:
+		return &s.Subscription.Namespace
+	case storedSubscriptionName:
+		return &s.Subscription.Name
+	case storedEndpointNamespace:
+		return &s.Endpoint.Namespace
+	case storedEndpointName:
+		return &s.Endpoint.Name
+	}
+	return nil
 }

@@ -42,4 +42,4 @@ func (c *circuit) acquire(now time.Time) (bool, time.Duration) {
 }
 
 // flows reports whether requests flow: while they do not, deliveries are parked.
-func (c *circuit) flows(time.Time) bool { return c == nil || c.breaker.State() == breaker.Closed }
+func (c *circuit) flows() bool { return c == nil || c.breaker.State() == breaker.Closed }

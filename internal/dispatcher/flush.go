@@ -40,8 +40,6 @@ type op struct {
 	storeSize, forwardSize        int
 	// settledEntry is the task's entry at the time of the flush.
 	settledEntry *entry
-	// replaced is the waiting delivery that this step takes the place of; seq 0 for none.
-	replaced waiting
 }
 
 // add hands a step to the flusher. The caller holds the mutex.

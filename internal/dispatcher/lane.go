@@ -87,7 +87,7 @@ func (l *lane) sends() bool {
 
 // parks reports whether a task that comes now is better stored than queued.
 func (l *lane) parks(s *subscription, now time.Time) bool {
-	if !l.sends() || s.holds() || !l.circuit.flows(now) {
+	if !l.sends() || s.holds() || !l.circuit.flows() {
 		return true
 	}
 	head := l.queue.peek()

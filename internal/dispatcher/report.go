@@ -192,23 +192,29 @@ func (d *Dispatcher) health(s *subscription, now time.Time) status.DeliveringRea
 	if s.spec == nil || l == nil {
 		return status.Healthy
 	}
-	if s.spec.Suspended || l.endpoint != nil && l.endpoint.Suspended {
-		return status.Suspended
-	}
 	switch {
+	case s.spec.Suspended, l.endpoint != nil && l.endpoint.Suspended:
+		return status.Suspended
 	case s.positioned && s.holds(), s.positioned && l.endpoint == nil:
 		return status.EndpointHeld
 	case l.disabled != nil:
 		return status.EndpointDisabled
-	case !l.circuit.flows(now):
+	case !l.circuit.flows():
 		return status.CircuitOpen
-	case s.figures.failing() && s.pending > 0:
+	case s.pending > 0 && s.figures.failing():
 		return status.Failing
-	case s.pending > 0 && len(l.backlog) > 0 && l.backlog[0].due != 0 && now.Sub(l.backlog[0].dueAt()) > overdueAfter,
-		now.Before(l.paused):
+	case s.pending > 0 && l.late(now):
 		return status.Throttled
 	}
 	return status.Healthy
+}
+
+// late reports whether what is due in the lane waits for its limits.
+func (l *lane) late(now time.Time) bool {
+	if now.Before(l.paused) {
+		return true
+	}
+	return len(l.backlog) > 0 && l.backlog[0].due != 0 && now.Sub(l.backlog[0].dueAt()) > overdueAfter
 }
 
 // compareNames orders objects by namespace and name.

@@ -87,8 +87,7 @@ func (d *Dispatcher) enable(l *lane) {
 
 // saveEndpoint has what an endpoint keeps stored.
 func (d *Dispatcher) saveEndpoint(l *lane) {
-	d.changed[eventlog.StateKey{Kind: stateEndpoint, Namespace: l.name.Namespace, Name: l.name.Name}] =
-		encode(endpointState{l.disabled, l.failingSince, l.handled})
+	d.changed[eventlog.StateKey{Kind: stateEndpoint, Namespace: l.name.Namespace, Name: l.name.Name}] = encode(endpointState{l.disabled, l.failingSince, l.handled})
 }
 
 // stateInterval is how often the small state that changed is stored, and countersInterval how often

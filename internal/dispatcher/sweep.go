@@ -169,34 +169,47 @@ func (d *Dispatcher) end(x ending, now time.Time) {
 
 // forget drops the state of objects that are gone for longer than the hold and have nothing left.
 func (d *Dispatcher) forget(now time.Time) {
+	over := func(gone time.Time) bool { return !gone.IsZero() && now.Sub(gone) >= d.opts.Hold }
 	for name, s := range d.subs {
-		if s.spec != nil || s.invalid != nil || s.gone.IsZero() || now.Sub(s.gone) < d.opts.Hold || s.pending > 0 || d.busy(s) {
-			continue
+		if s.spec == nil && s.invalid == nil && over(s.gone) && s.pending == 0 && !d.busy(s) {
+			d.forgetSubscription(name, s)
 		}
-		if s.lane != nil {
-			delete(s.lane.subs, s)
-		}
-		d.metrics.retire(s.figures)
-		delete(d.subs, name)
-		delete(d.restored.positions, name)
-		d.removals = append(d.removals, eventlog.StateKey{Kind: statePosition, Namespace: name.Namespace, Name: name.Name})
 	}
 	for name, l := range d.lanes {
-		if l.endpoint != nil || l.invalid != nil || l.gone.IsZero() || now.Sub(l.gone) < d.opts.Hold ||
-			len(l.subs) > 0 || l.workers > 0 || len(l.backlog) > 0 || len(l.held) > 0 || l.queue.len() > 0 {
-			continue
+		if l.endpoint == nil && l.invalid == nil && over(l.gone) && l.idle() {
+			d.forgetLane(name, l)
 		}
-		if l.circuit != nil {
-			delete(l.circuit.lanes, l)
-			if len(l.circuit.lanes) == 0 {
-				delete(d.circuits, l.circuit.key)
-			}
+	}
+}
+
+// forgetSubscription drops a subscription.
+func (d *Dispatcher) forgetSubscription(name delivery.Name, s *subscription) {
+	if s.lane != nil {
+		delete(s.lane.subs, s)
+	}
+	d.metrics.retire(s.figures)
+	delete(d.subs, name)
+	delete(d.restored.positions, name)
+	d.removals = append(d.removals, eventlog.StateKey{Kind: statePosition, Namespace: name.Namespace, Name: name.Name})
+}
+
+// idle reports whether nothing refers to the lane.
+func (l *lane) idle() bool {
+	return len(l.subs) == 0 && l.workers == 0 && len(l.backlog) == 0 && len(l.held) == 0 && l.queue.len() == 0
+}
+
+// forgetLane drops an endpoint's lane, and its circuit when that is its alone.
+func (d *Dispatcher) forgetLane(name delivery.Name, l *lane) {
+	if l.circuit != nil {
+		delete(l.circuit.lanes, l)
+		if len(l.circuit.lanes) == 0 {
+			delete(d.circuits, l.circuit.key)
 		}
-		delete(d.lanes, name)
-		delete(d.restored.endpoints, name)
-		for _, kind := range []string{stateEndpoint, stateCircuit} {
-			d.removals = append(d.removals, eventlog.StateKey{Kind: kind, Namespace: name.Namespace, Name: name.Name})
-		}
+	}
+	delete(d.lanes, name)
+	delete(d.restored.endpoints, name)
+	for _, kind := range []string{stateEndpoint, stateCircuit} {
+		d.removals = append(d.removals, eventlog.StateKey{Kind: kind, Namespace: name.Namespace, Name: name.Name})
 	}
 }
 

@@ -36,8 +36,7 @@ func classify(verb string, err error) error {
 	if err == nil {
 		return nil
 	}
-	var api *jetstream.APIError
-	if errors.As(err, &api) {
+	if api, ok := errors.AsType[*jetstream.APIError](err); ok {
 		switch api.ErrorCode {
 		case codeInsufficientResources, codeStoreFailed, codeStorageExceeded:
 			return fmt.Errorf("%s: %w: %w", verb, ErrFull, err)

@@ -42,7 +42,7 @@ func AppendUint(dst []byte, n Number, v uint64) []byte {
 
 // AppendInt appends a number of zero or more; less than that is a mistake, written as 0.
 func AppendInt(dst []byte, n Number, v int) []byte {
-	return AppendUint(dst, n, uint64(max(v, 0))) //nolint:gosec // not negative
+	return AppendUint(dst, n, uint64(max(v, 0)))
 }
 
 // AppendBool appends true; false is left out.
