@@ -248,6 +248,21 @@ func TestAuthorize_TellsSubresourcesApart(t *testing.T) {
 	}
 }
 
+func TestAuthorize_FollowsRightsToPaths(t *testing.T) {
+	namespace := tenant(t)
+	a, _ := newAccess(t, access.Options{DeniedTTL: time.Nanosecond})
+	u, err := a.Authenticate(t.Context(), token(t, namespace, access.Audience))
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = a.Authorize(t.Context(), u, access.ReadMetrics)
+	if !errors.Is(err, access.ErrForbidden) || !strings.Contains(problem.From(err).Detail, "nonResourceURL") {
+		t.Fatalf("error %v, want ErrForbidden with its remedy", err)
+	}
+	bindCluster(t, account(namespace), rbacv1.PolicyRule{NonResourceURLs: []string{"/metrics"}, Verbs: []string{"get"}})
+	eventually(t, func(ctx context.Context) bool { return a.Authorize(ctx, u, access.ReadMetrics) == nil })
+}
+
 func TestGate_AsksAgainOnceAnswersExpire(t *testing.T) {
 	namespace := tenant(t)
 	a, agent := newAccess(t, access.Options{TTL: time.Nanosecond, DeniedTTL: time.Nanosecond})
@@ -265,7 +280,7 @@ func TestGate_AsksAgainOnceAnswersExpire(t *testing.T) {
 	}
 }
 
-// eventually waits until the API server's authorizer has seen a change.
+// eventually waits until a condition comes true, such as once the authorizer has seen a change.
 func eventually(t *testing.T, condition func(context.Context) bool) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)

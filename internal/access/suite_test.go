@@ -10,8 +10,10 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"sync/atomic"
 	"testing"
 
+	authorizationv1 "k8s.io/api/authorization/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -120,7 +122,8 @@ func tenant(t *testing.T) string {
 	return namespace.Name
 }
 
-// grant gives a group or an account of the namespace the right to post events there.
+// grant gives a group or an account of the namespace the right to post events there, and waits until
+// the API server's authorizer has seen it.
 func grant(t *testing.T, namespace string, subject rbacv1.Subject) {
 	t.Helper()
 	meta := metav1.ObjectMeta{GenerateName: "post-", Namespace: namespace}
@@ -133,6 +136,42 @@ func grant(t *testing.T, namespace string, subject rbacv1.Subject) {
 	_, err = admin.RbacV1().RoleBindings(namespace).Create(t.Context(), &rbacv1.RoleBinding{
 		ObjectMeta: meta,
 		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: role.Name},
+		Subjects:   []rbacv1.Subject{subject},
+	}, metav1.CreateOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, func(ctx context.Context) bool {
+		review, err := admin.AuthorizationV1().SubjectAccessReviews().Create(ctx, questionAbout(namespace, subject), metav1.CreateOptions{})
+		return err == nil && review.Status.Allowed
+	})
+}
+
+// questionAbout asks whether a subject may post events.
+func questionAbout(namespace string, subject rbacv1.Subject) *authorizationv1.SubjectAccessReview {
+	review := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{
+		User: "system:serviceaccount:" + namespace + ":" + subject.Name,
+		ResourceAttributes: &authorizationv1.ResourceAttributes{
+			Namespace: namespace, Verb: "create", Group: "posthorn.dev", Resource: "events",
+		},
+	}}
+	if subject.Kind == rbacv1.GroupKind {
+		review.Spec.Groups = []string{subject.Name}
+	}
+	return review
+}
+
+// bindCluster gives a subject rights in the whole cluster.
+func bindCluster(t *testing.T, subject rbacv1.Subject, rules ...rbacv1.PolicyRule) {
+	t.Helper()
+	meta := metav1.ObjectMeta{GenerateName: "test-"}
+	role, err := admin.RbacV1().ClusterRoles().Create(t.Context(), &rbacv1.ClusterRole{ObjectMeta: meta, Rules: rules}, metav1.CreateOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = admin.RbacV1().ClusterRoleBindings().Create(t.Context(), &rbacv1.ClusterRoleBinding{
+		ObjectMeta: meta,
+		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: role.Name},
 		Subjects:   []rbacv1.Subject{subject},
 	}, metav1.CreateOptions{})
 	if err != nil {
@@ -155,6 +194,9 @@ func token(t *testing.T, namespace string, audiences ...string) string {
 	return token
 }
 
+// agents numbers the clients, so that a test that runs twice does not count what the first run asked.
+var agents atomic.Int64
+
 // newAccess returns an Access that asks as the dispatcher, and the name by which asked finds its requests.
 func newAccess(t *testing.T, o access.Options) (a *access.Access, agent string) {
 	t.Helper()
@@ -162,7 +204,7 @@ func newAccess(t *testing.T, o access.Options) (a *access.Access, agent string) 
 	if err != nil {
 		t.Fatal(err)
 	}
-	agent = strings.ReplaceAll(t.Name(), "/", "-")
+	agent = fmt.Sprintf("%s-%d", strings.ReplaceAll(t.Name(), "/", "-"), agents.Add(1))
 	config.UserAgent = agent
 	a, err = access.NewForConfig(config, o)
 	if err != nil {
