@@ -25,7 +25,7 @@ package controller
 //
 // Kubernetes Events on the objects, and those of the leader election:
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
-// +kubebuilder:rbac:groups="",namespace=posthorn-system,resources=events,verbs=create;patch
+// +kubebuilder:rbac:groups="",namespace=posthorn-system,resources=events,verbs=create
 //
 // The leader election, and the dispatcher's Lease:
 // +kubebuilder:rbac:groups=coordination.k8s.io,namespace=posthorn-system,resources=leases,verbs=create

@@ -19,6 +19,10 @@ import (
 	"github.com/posthorn-dev/posthorn/internal/signing"
 )
 
+// annotationEndpointUID on a signing Secret is the UID of the endpoint that it serves. Another one
+// tells an endpoint that was created again and adopts the Secret.
+const annotationEndpointUID = "posthorn.dev/endpoint-uid"
+
 // defaultOverlap is how long a previous key goes on signing where the spec does not say.
 const defaultOverlap = 24 * time.Hour
 
@@ -162,7 +166,7 @@ func (r *WebhookEndpointReconciler) tellKeyChange(run *endpointRun, name string,
 	normal := func(reason, action, format string, args ...any) {
 		run.tell(corev1.EventTypeNormal, reason, action, fmt.Sprintf(format, args...))
 	}
-	if change == keyUnchanged && found != nil && run.obj.Status.Signing == nil {
+	if found != nil && adopts(run.obj, found) {
 		normal(hookv1.EventSecretAdopted, actionProvision, "Adopted Secret %s with the key that it holds", name)
 	}
 	switch change {
@@ -189,6 +193,12 @@ func ownsSecret(obj *hookv1.WebhookEndpoint, secret *corev1.Secret) bool {
 	return obj.Status.Signing != nil && obj.Status.Signing.SecretName == secret.Name
 }
 
+// adopts reports whether the Secret served an earlier endpoint of the name until now.
+func adopts(obj *hookv1.WebhookEndpoint, secret *corev1.Secret) bool {
+	uid := secret.Annotations[annotationEndpointUID]
+	return uid != "" && uid != string(obj.UID)
+}
+
 // signingSecret returns the Secret with the operator's marks: a copy of the one that was found, or a
 // new one. Labels and annotations of the endpoint are not copied to it, and those that others put on
 // it stay.
@@ -209,6 +219,7 @@ func signingSecret(obj *hookv1.WebhookEndpoint, found *corev1.Secret) *corev1.Se
 	secret.Labels[hookv1.LabelUse] = hookv1.LabelUseValue
 	secret.Labels[hookv1.LabelManagedBy] = hookv1.ManagedBy
 	annotate(secret, hookv1.AnnotationEndpoint, obj.Name)
+	annotate(secret, annotationEndpointUID, string(obj.UID))
 	secret.OwnerReferences = ownersOf(obj, secret.OwnerReferences)
 	return secret
 }
