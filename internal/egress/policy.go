@@ -6,6 +6,7 @@ package egress
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 )
 
 // Rules is what a platform configures. The zero Rules admit public addresses alone.
@@ -141,10 +142,8 @@ func (p *Policy) listedAlone(namespace string, addr netip.Addr) bool {
 // containsAny reports whether any of the prefixes contains any of the addresses.
 func containsAny(prefixes []netip.Prefix, addrs []netip.Addr) bool {
 	for _, prefix := range prefixes {
-		for _, addr := range addrs {
-			if prefix.Contains(addr) {
-				return true
-			}
+		if slices.ContainsFunc(addrs, prefix.Contains) {
+			return true
 		}
 	}
 	return false

@@ -4,6 +4,7 @@
 package httpsend
 
 import (
+	"errors"
 	"io"
 	"net/http"
 	"strconv"
@@ -57,7 +58,6 @@ func (a *attempt) response(t *target, answer *http.Response) delivery.Response {
 
 // body reads the answer's body, and returns what is kept of it.
 func (t *target) body(answer *http.Response, authorization string) (string, error) {
-	defer func() { _ = answer.Body.Close() }()
 	if answer.ContentLength == 0 || answer.StatusCode == http.StatusSwitchingProtocols {
 		return "", nil
 	}
@@ -99,7 +99,7 @@ func readFull(r io.Reader, buffer []byte) (n int, err error) {
 
 // ended turns the proper end of a body into no error.
 func ended(err error) error {
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		return nil
 	}
 	return err

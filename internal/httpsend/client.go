@@ -129,6 +129,7 @@ func (c *Client) send(parent context.Context, r *delivery.Request) delivery.Resp
 	if err != nil {
 		return a.failed(err)
 	}
+	defer func() { _ = answer.Body.Close() }()
 	if answer.StatusCode == http.StatusUnauthorized {
 		t.dropToken(a.authorization)
 	}

@@ -23,7 +23,7 @@ func TestSend_PostsTheRequest(t *testing.T) {
 	t.Parallel()
 	r := newReceiver(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(http.StatusAccepted)
-		fmt.Fprint(w, "taken")
+		say(w, "%s", "taken")
 	})
 	c := newClient(t, httpsend.Options{UserAgent: "Posthorn/1.2.3"})
 	request := post(endpoint(t, r.URL+"/hooks/a%2Fb?token=x"))
@@ -121,7 +121,7 @@ func TestSend_ConnectionsAreReused(t *testing.T) {
 	for name, body := range bodies {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := newReceiver(t, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, body) })
+			r := newReceiver(t, func(w http.ResponseWriter, _ *http.Request) { say(w, "%s", body) })
 			c := newClient(t, httpsend.Options{})
 			for range 10 {
 				wantDelivered(t, send(t, c, endpoint(t, r.URL)))
@@ -165,7 +165,7 @@ func TestSend_BodyIsKeptAsText(t *testing.T) {
 			t.Parallel()
 			r := newReceiver(t, func(w http.ResponseWriter, _ *http.Request) {
 				w.WriteHeader(http.StatusInternalServerError)
-				fmt.Fprint(w, tc.body)
+				say(w, "%s", tc.body)
 			})
 			got := send(t, newClient(t, httpsend.Options{}), endpoint(t, r.URL))
 			if got.Body != tc.want || !utf8.ValidString(got.Body) {
@@ -205,7 +205,7 @@ func TestSend_EndsWithTheTimeout(t *testing.T) {
 	tests := map[string]http.HandlerFunc{
 		"an answer that never comes": func(_ http.ResponseWriter, req *http.Request) { <-req.Context().Done() },
 		"a body that never ends": func(w http.ResponseWriter, req *http.Request) {
-			fmt.Fprint(w, "first")
+			say(w, "%s", "first")
 			w.(http.Flusher).Flush()
 			<-req.Context().Done()
 		},
@@ -229,7 +229,7 @@ func TestSend_FailureKeepsItsStatusWhenTheBodyHangs(t *testing.T) {
 	t.Parallel()
 	r := newReceiver(t, func(w http.ResponseWriter, req *http.Request) {
 		w.WriteHeader(http.StatusBadGateway)
-		fmt.Fprint(w, "first")
+		say(w, "%s", "first")
 		w.(http.Flusher).Flush()
 		<-req.Context().Done()
 	})

@@ -31,9 +31,7 @@ func (p *pool) offerHTTP2() error {
 	if err != nil {
 		return fmt.Errorf("offer HTTP/2: %w", err)
 	}
-	t.ReadIdleTimeout = pingAfter
-	t.PingTimeout = pingTimeout
-	t.CountError = p.countError
+	t.CountError = p.countError //nolint:staticcheck // As above.
 	return nil
 }
 
@@ -49,6 +47,6 @@ func (p *pool) countError(kind string) {
 func brokeHTTP2(err error) bool {
 	_, stream := errors.AsType[http2.StreamError](err)
 	_, connection := errors.AsType[http2.ConnectionError](err)
-	_, goAway := errors.AsType[http2.GoAwayError](err)
+	_, goAway := errors.AsType[http2.GoAwayError](err) //nolint:staticcheck // Deprecated in favour of nothing; this implementation returns it.
 	return stream || connection || goAway
 }

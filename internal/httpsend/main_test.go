@@ -6,6 +6,7 @@ package httpsend_test
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -150,6 +151,11 @@ func (r *receiver) connections() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.conns[http.StateNew.String()]
+}
+
+// say writes an answer; a client that has seen enough may be gone.
+func say(w io.Writer, format string, args ...any) {
+	_, _ = fmt.Fprintf(w, format, args...)
 }
 
 // endpoint makes an endpoint for a URL.

@@ -4,7 +4,6 @@
 package httpsend_test
 
 import (
-	"fmt"
 	"net/http"
 	"net/netip"
 	"strings"
@@ -37,7 +36,7 @@ func newAuthority(t *testing.T, lifetime time.Duration) *authority {
 			return
 		}
 		w.Header().Set("Content-Type", "application/json")
-		fmt.Fprintf(w, `{"access_token":"token-%d","token_type":"bearer","expires_in":%d}`, a.issued.Add(1), int(a.lifetime.Seconds()))
+		say(w, `{"access_token":"token-%d","token_type":"bearer","expires_in":%d}`, a.issued.Add(1), int(a.lifetime.Seconds()))
 	})
 	return a
 }
@@ -142,7 +141,7 @@ func TestSend_OAuth2TokenIsRedacted(t *testing.T) {
 	a := newAuthority(t, time.Hour)
 	r := newReceiver(t, func(w http.ResponseWriter, req *http.Request) {
 		w.WriteHeader(http.StatusForbidden)
-		fmt.Fprintf(w, "you sent %s", req.Header.Get("Authorization"))
+		say(w, "you sent %s", req.Header.Get("Authorization"))
 	})
 	got := send(t, newClient(t, httpsend.Options{}), oauth2Endpoint(t, r.URL, a.URL+"/token"))
 	if got.Body != "you sent [redacted]" {
@@ -157,7 +156,7 @@ func TestSend_OAuth2Failures(t *testing.T) {
 			w.Header().Set("Content-Type", "application/json")
 			w.Header().Set("Location", "/elsewhere")
 			w.WriteHeader(status)
-			fmt.Fprint(w, body)
+			say(w, "%s", body)
 		}
 	}
 	tests := map[string]struct {
@@ -242,7 +241,7 @@ func TestSend_OAuth2PresentsNoClientCertificate(t *testing.T) {
 	certificate, key := issue(t, time.Now().Add(time.Hour))
 	a := newReceiver(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
-		fmt.Fprint(w, `{"access_token":"x"}`)
+		say(w, "%s", `{"access_token":"x"}`)
 	}, withTLS(true))
 	r := newReceiver(t, nil)
 	e := oauth2Endpoint(t, r.URL, a.URL+"/token")

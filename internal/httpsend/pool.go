@@ -157,6 +157,7 @@ func (c *Client) newPool(spec poolSpec) (*pool, error) {
 		IdleConnTimeout:        idleTimeout,
 		MaxResponseHeaderBytes: maxResponseHeader,
 		ExpectContinueTimeout:  time.Second,
+		HTTP2:                  &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingTimeout},
 	}
 	if err := p.offerHTTP2(); err != nil {
 		return nil, err

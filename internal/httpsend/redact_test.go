@@ -29,7 +29,7 @@ func echo(t *testing.T, text string, auth *delivery.Auth) string {
 	t.Helper()
 	r := newReceiver(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(http.StatusBadRequest)
-		fmt.Fprint(w, text)
+		say(w, "%s", text)
 	})
 	e := endpoint(t, r.URL)
 	e.Redact, e.Auth = secrets, auth
@@ -114,7 +114,7 @@ func TestSend_SecretAcrossTheEndOfWhatIsReadIsRedacted(t *testing.T) {
 		text := strings.Repeat("-", offset) + strings.Repeat(secret, 200)
 		r := newReceiver(t, func(w http.ResponseWriter, _ *http.Request) {
 			w.WriteHeader(http.StatusBadRequest)
-			fmt.Fprint(w, text)
+			say(w, "%s", text)
 		})
 		e := endpoint(t, r.URL)
 		e.Redact = []string{secret}
@@ -130,7 +130,7 @@ func TestSend_LongSecretsAreRedacted(t *testing.T) {
 	secret := strings.Repeat("0123456789abcdef", 400)
 	r := newReceiver(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(http.StatusBadRequest)
-		fmt.Fprint(w, strings.Repeat("x", 900)+secret+" rest "+strings.Repeat("y", 60<<10))
+		say(w, "%s", strings.Repeat("x", 900)+secret+" rest "+strings.Repeat("y", 60<<10))
 	})
 	e := endpoint(t, r.URL)
 	e.Redact = []string{secret}
