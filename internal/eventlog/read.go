@@ -33,7 +33,7 @@ func (l *Log) scan(ctx context.Context, s jetstream.Stream, filter string, from 
 	name := consumer.CachedInfo().Name
 	defer func() { _ = s.DeleteConsumer(context.WithoutCancel(ctx), name) }()
 	for left := consumer.CachedInfo().NumPending; left > 0; {
-		batch, err := consumer.Fetch(scanBatch, jetstream.FetchMaxWait(publishTimeout))
+		batch, err := consumer.Fetch(int(min(scanBatch, left)), jetstream.FetchMaxWait(publishTimeout))
 		if err != nil {
 			return classify("scan", err)
 		}
@@ -42,9 +42,6 @@ func (l *Log) scan(ctx context.Context, s jetstream.Stream, filter string, from 
 			n++
 			if msg, ok := received(m); ok {
 				handle(msg)
-			}
-			if n == left {
-				break
 			}
 		}
 		if err := batch.Error(); err != nil {
