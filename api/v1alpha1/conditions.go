@@ -35,9 +35,8 @@ const (
 	// ConditionRouted says whether the dispatcher that owns the object has this generation in its
 	// routing table, with the Secrets that it needs. Written by the dispatcher, on both kinds.
 	//
-	// Reasons when True:    Loaded.
-	// Reasons when False:   CredentialsPending, InvalidSpec, EndpointNotRouted.
-	// Reasons when Unknown: Progressing.
+	// Reasons when True:  Loaded.
+	// Reasons when False: CredentialsPending, InvalidSpec, EndpointNotRouted.
 	ConditionRouted = "Routed"
 )
 
@@ -98,7 +97,7 @@ const (
 	//
 	// Reasons when True:  Healthy.
 	// Reasons when False: CircuitOpen, Throttled, Suspended, Failing, EndpointDisabled,
-	//                     RefNotPermitted, NamespaceOverShare.
+	//                     EndpointNotRouted, RefNotPermitted, NamespaceOverShare.
 	ConditionDelivering = "Delivering"
 )
 

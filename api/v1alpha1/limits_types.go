@@ -7,8 +7,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// RateLimit bounds how many requests are started in a length of time, evenly spread, with a burst of
-// at most what one second allows.
+// RateLimit bounds how many requests are started in a length of time: a token bucket that holds
+// requests, and fills evenly in the time of per.
 type RateLimit struct {
 	// requests that may be started in one length of per: 1 to 100000.
 	//

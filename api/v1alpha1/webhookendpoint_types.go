@@ -176,12 +176,12 @@ type WebhookEndpointStatus struct {
 	// +optional
 	LastFailure *LastFailure `json:"lastFailure,omitempty"`
 
-	// lastHandledRotate is the value of the annotation posthorn.dev/rotate that was acted on last.
-	// Written by the operator.
+	// lastHandledRotate is the value of the annotation posthorn.dev/rotate that was acted on last, in
+	// full: it may be as long as annotations can be. Written by the operator.
 	//
 	// +optional
 	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=256
+	// +kubebuilder:validation:MaxLength=262144
 	LastHandledRotate string `json:"lastHandledRotate,omitempty"`
 
 	// lastHandledEnable is the value of the annotation posthorn.dev/enable that was acted on last.

@@ -12,8 +12,8 @@ import (
 // RateLimitApplyConfiguration represents a declarative configuration of the RateLimit type for use
 // with apply.
 //
-// RateLimit bounds how many requests are started in a length of time, evenly spread, with a burst of
-// at most what one second allows.
+// RateLimit bounds how many requests are started in a length of time: a token bucket that holds
+// requests, and fills evenly in the time of per.
 type RateLimitApplyConfiguration struct {
 	// requests that may be started in one length of per: 1 to 100000.
 	Requests *int32 `json:"requests,omitempty"`

@@ -38,8 +38,8 @@ type WebhookEndpointStatusApplyConfiguration struct {
 	Deliveries *EndpointDeliveriesApplyConfiguration `json:"deliveries,omitempty"`
 	// lastFailure is the attempt that failed last. Written by the dispatcher.
 	LastFailure *LastFailureApplyConfiguration `json:"lastFailure,omitempty"`
-	// lastHandledRotate is the value of the annotation posthorn.dev/rotate that was acted on last.
-	// Written by the operator.
+	// lastHandledRotate is the value of the annotation posthorn.dev/rotate that was acted on last, in
+	// full: it may be as long as annotations can be. Written by the operator.
 	LastHandledRotate *string `json:"lastHandledRotate,omitempty"`
 	// lastHandledEnable is the value of the annotation posthorn.dev/enable that was acted on last.
 	// Written by the dispatcher.
