@@ -84,8 +84,7 @@ func (r *reviews[V]) await(
 		if result.Err == nil {
 			return result.Val.(V), nil
 		}
-		var refusal *Error
-		if errors.As(result.Err, &refusal) {
+		if refusal, ok := errors.AsType[*Error](result.Err); ok {
 			return none, refusal
 		}
 		if known && isAway(result.Err) {

@@ -30,7 +30,8 @@ func (a *answer) write(w http.ResponseWriter) {
 		header[HeaderReplayed] = replayed
 	}
 	w.WriteHeader(http.StatusAccepted)
-	_, _ = w.Write(a.appendJSON(make([]byte, 0, 64+64*len(a.events)))) // a client that went away cannot be told so
+	// A client that went away cannot be told so.
+	_, _ = w.Write(a.appendJSON(make([]byte, 0, 64+64*len(a.events)))) //nolint:gosec // G705: JSON, and declared as such
 }
 
 // appendJSON appends {"accepted":1,"duplicates":0,"ids":["…"]}.

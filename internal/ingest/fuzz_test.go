@@ -38,7 +38,7 @@ func FuzzHandler(f *testing.F) {
 		}
 		recorder := httptest.NewRecorder()
 		h.ServeHTTP(recorder, r)
-		if got := read(t, recorder.Result()); got.status >= http.StatusInternalServerError {
+		if got := read(t, recorder.Code, recorder.Header(), recorder.Body); got.status >= http.StatusInternalServerError {
 			t.Errorf("status %d: %s", got.status, got.refusal.Detail)
 		}
 	})

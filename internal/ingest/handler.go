@@ -144,7 +144,7 @@ func (h *Handler) available() error {
 		return problem.Unavailable.New("The event log is being read after a start; try again.").After(time.Second)
 	}
 	if err := h.options.Ready(); err != nil {
-		return problem.Unavailable.New(err.Error()).After(storeRetryAfter)
+		return problem.Unavailable.New("No events can be taken now: " + err.Error() + "; try again.").After(storeRetryAfter)
 	}
 	return nil
 }

@@ -6,6 +6,7 @@ package ingest_test
 import (
 	"context"
 	"errors"
+	"maps"
 	"net/http"
 	"strconv"
 	"strings"
@@ -175,7 +176,7 @@ func TestHandler_AnswersEachFaultWithItsStatus(t *testing.T) {
 		"a compressed body":        {request: request{body: orderPlaced("1"), header: and("Content-Encoding", "gzip")}, wantStatus: 415, wantType: "unsupported-content-encoding", wantHeader: map[string]string{"Accept-Encoding": "identity"}},
 		"no room":                  {options: ingest.Options{Quota: noRoom{}}, request: request{body: orderPlaced("1")}, wantStatus: 429, wantType: "over-share", wantHeader: map[string]string{"Retry-After": "2"}},
 		"a busy API server":        {request: request{header: map[string]string{"Authorization": "Bearer busy"}}, wantStatus: 503, wantType: "unavailable", wantHeader: map[string]string{"Retry-After": "1"}},
-		"a dispatcher not ready":   {options: ingest.Options{Ready: func() error { return errors.New("The engine is being opened.") }}, request: request{body: orderPlaced("1")}, wantStatus: 503, wantType: "unavailable", wantHeader: map[string]string{"Retry-After": "5"}},
+		"a dispatcher not ready":   {options: ingest.Options{Ready: func() error { return errors.New("the engine is being opened") }}, request: request{body: orderPlaced("1")}, wantStatus: 503, wantType: "unavailable", wantHeader: map[string]string{"Retry-After": "5"}},
 		"too much at once":         {options: ingest.Options{BodyMemory: 10}, request: request{body: orderPlaced("1")}, wantStatus: 503, wantType: "unavailable", wantHeader: map[string]string{"Retry-After": "1"}},
 	}
 	for name, tc := range cases {
@@ -183,9 +184,7 @@ func TestHandler_AnswersEachFaultWithItsStatus(t *testing.T) {
 			tc.options.Log, tc.options.Access = l, guard{"jane"}
 			if _, ok := tc.request.header["Authorization"]; !ok {
 				header := map[string]string{"Authorization": good["Authorization"]}
-				for name, value := range tc.request.header {
-					header[name] = value
-				}
+				maps.Copy(header, tc.request.header)
 				tc.request.header = header
 			}
 			got := send(t, newHandler(t, tc.options), tc.request).want(t, tc.wantStatus)

@@ -69,8 +69,8 @@ type Options struct {
 	AllowUnauthenticated bool
 	// Quota limits the storage of a namespace; nil means no limit but that of the log.
 	Quota Quota
-	// Ready returns nil when events can be taken, or one sentence on why not, which producers see
-	// with 503. Nil means always.
+	// Ready returns nil when events can be taken, or why not, which producers read in the answer of
+	// 503. Nil means always.
 	Ready func() error
 	// Window and WindowEntries replace their defaults; a shorter window is an error.
 	Window        time.Duration

@@ -6,6 +6,7 @@ package ingest_test
 import (
 	"context"
 	"errors"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -86,9 +87,7 @@ func TestHandler_RemembersAcrossARestart(t *testing.T) {
 func TestHandler_KeyBelongsToOneRequest(t *testing.T) {
 	keyed := func(r request) request {
 		header := map[string]string{ingest.HeaderKey: "order 1: placed"}
-		for name, value := range r.header {
-			header[name] = value
-		}
+		maps.Copy(header, r.header)
 		r.header = header
 		return r
 	}

@@ -45,7 +45,8 @@ func exchange(t *testing.T, s *httptest.Server, raw string) *reply {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return read(t, answer)
+	defer func() { _ = answer.Body.Close() }()
+	return read(t, answer.StatusCode, answer.Header, answer.Body)
 }
 
 func TestHandler_BoundsABodyOfUnknownLength(t *testing.T) {
@@ -60,7 +61,8 @@ func TestHandler_BoundsABodyOfUnknownLength(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	read(t, answer).want(t, http.StatusRequestEntityTooLarge)
+	defer func() { _ = answer.Body.Close() }()
+	read(t, answer.StatusCode, answer.Header, answer.Body).want(t, http.StatusRequestEntityTooLarge)
 }
 
 func TestHandler_GivesUpOnABodyThatDoesNotCome(t *testing.T) {

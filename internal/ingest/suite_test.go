@@ -137,23 +137,22 @@ func send(t testing.TB, h http.Handler, r request) *reply {
 	t.Helper()
 	recorder := httptest.NewRecorder()
 	h.ServeHTTP(recorder, r.build(t.Context()))
-	return read(t, recorder.Result())
+	return read(t, recorder.Code, recorder.Header(), recorder.Body)
 }
 
-func read(t testing.TB, answer *http.Response) *reply {
+func read(t testing.TB, status int, header http.Header, content io.Reader) *reply {
 	t.Helper()
-	defer func() { _ = answer.Body.Close() }()
-	body, err := io.ReadAll(answer.Body)
+	body, err := io.ReadAll(content)
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &reply{status: answer.StatusCode, header: answer.Header}
+	r := &reply{status: status, header: header}
 	var into any = &r.refusal
 	want := problem.ContentType
 	if r.status == http.StatusAccepted {
 		into, want = &r.accepted, plain
 	}
-	if got := answer.Header.Get("Content-Type"); got != want {
+	if got := header.Get("Content-Type"); got != want {
 		t.Errorf("status %d with content type %s, want %s", r.status, got, want)
 	}
 	if err := json.Unmarshal(body, into); err != nil {

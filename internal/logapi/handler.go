@@ -120,7 +120,8 @@ func write(w http.ResponseWriter, answer any) {
 	h.Set("Content-Type", contentType)
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Cache-Control", "no-store")
-	_, _ = w.Write(append(body, '\n')) // a client that went away cannot be told so
+	// A client that went away cannot be told so.
+	_, _ = w.Write(append(body, '\n')) //nolint:gosec // G705: JSON, and declared as such
 }
 
 // pass checks the caller's right in a namespace; an empty one means in all.

@@ -118,11 +118,11 @@ func TestHandler_ReturnsTheEventOfADelivery(t *testing.T) {
 	for _, i := range []int{1, 7} { // one of the event log, and a dead letter
 		want := newEvent("team-a", i)
 		id := delivery.ID(want, orders, delivery.KindEvent)
-		answer, body := get(t, h, "/v1/namespaces/team-a/deliveries/"+id+"/event", "auditor")
-		if answer.StatusCode != http.StatusOK || answer.Header.Get("Content-Type") != "application/cloudevents+json" {
-			t.Fatalf("status %d, content type %s: %s", answer.StatusCode, answer.Header.Get("Content-Type"), body)
+		answer := get(t, h, "/v1/namespaces/team-a/deliveries/"+id+"/event", "auditor")
+		if answer.status != http.StatusOK || answer.header.Get("Content-Type") != "application/cloudevents+json" {
+			t.Fatalf("status %d, content type %s: %s", answer.status, answer.header.Get("Content-Type"), answer.body)
 		}
-		got, err := event.ParseStructured("team-a", body)
+		got, err := event.ParseStructured("team-a", answer.body)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -202,18 +202,18 @@ func TestHandler_RefusesWhatItShouldNotAnswer(t *testing.T) {
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
-			answer, body := get(t, h, tc.path, tc.token)
-			if answer.StatusCode != tc.wantStatus {
-				t.Fatalf("status %d, want %d: %s", answer.StatusCode, tc.wantStatus, body)
+			answer := get(t, h, tc.path, tc.token)
+			if answer.status != tc.wantStatus {
+				t.Fatalf("status %d, want %d: %s", answer.status, tc.wantStatus, answer.body)
 			}
 			var refusal struct{ Attribute string }
-			if err := json.Unmarshal(body, &refusal); err != nil {
+			if err := json.Unmarshal(answer.body, &refusal); err != nil {
 				t.Fatal(err)
 			}
 			if refusal.Attribute != tc.wantAttribute {
 				t.Errorf("attribute %q, want %q", refusal.Attribute, tc.wantAttribute)
 			}
-			if tc.wantStatus == http.StatusUnauthorized && answer.Header.Get("WWW-Authenticate") == "" {
+			if tc.wantStatus == http.StatusUnauthorized && answer.header.Get("WWW-Authenticate") == "" {
 				t.Error("no WWW-Authenticate")
 			}
 		})
@@ -227,12 +227,12 @@ func TestHandler_TakesGetAndHeadOnly(t *testing.T) {
 	} {
 		r := httptest.NewRequestWithContext(t.Context(), method, "/v1/namespaces/team-a/circuits", nil)
 		r.Header.Set("Authorization", "Bearer reader")
-		answer, _ := serve(t, h, r)
-		if answer.StatusCode != want {
-			t.Errorf("%s: status %d, want %d", method, answer.StatusCode, want)
+		answer := serve(t, h, r)
+		if answer.status != want {
+			t.Errorf("%s: status %d, want %d", method, answer.status, want)
 		}
-		if want == http.StatusMethodNotAllowed && answer.Header.Get("Allow") != "GET, HEAD" {
-			t.Errorf("%s: Allow %q", method, answer.Header.Get("Allow"))
+		if want == http.StatusMethodNotAllowed && answer.header.Get("Allow") != "GET, HEAD" {
+			t.Errorf("%s: Allow %q", method, answer.header.Get("Allow"))
 		}
 	}
 }
@@ -268,15 +268,15 @@ func TestHandler_AnswersUnavailableWhenTheLogIs(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			answer, body := get(t, h, "/v1/namespaces/team-a/deliveries", "")
-			if answer.StatusCode != tc.want {
-				t.Fatalf("status %d, want %d: %s", answer.StatusCode, tc.want, body)
+			answer := get(t, h, "/v1/namespaces/team-a/deliveries", "")
+			if answer.status != tc.want {
+				t.Fatalf("status %d, want %d: %s", answer.status, tc.want, answer.body)
 			}
-			if tc.want == http.StatusServiceUnavailable && answer.Header.Get("Retry-After") == "" {
+			if tc.want == http.StatusServiceUnavailable && answer.header.Get("Retry-After") == "" {
 				t.Error("no Retry-After")
 			}
-			if tc.log.err != nil && strings.Contains(string(body), tc.log.err.Error()) {
-				t.Errorf("the answer tells %s", body)
+			if tc.log.err != nil && strings.Contains(string(answer.body), tc.log.err.Error()) {
+				t.Errorf("the answer tells %s", answer.body)
 			}
 		})
 	}
@@ -312,9 +312,9 @@ func FuzzHandler(f *testing.F) {
 	f.Fuzz(func(t *testing.T, query string) {
 		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/v1/namespaces/team-a/deliveries", nil)
 		r.URL.RawQuery = query
-		answer, body := serve(t, h, r)
-		if answer.StatusCode >= http.StatusInternalServerError || !json.Valid(body) {
-			t.Errorf("status %d: %s", answer.StatusCode, body)
+		answer := serve(t, h, r)
+		if answer.status >= http.StatusInternalServerError || !json.Valid(answer.body) {
+			t.Errorf("status %d: %s", answer.status, answer.body)
 		}
 	})
 }

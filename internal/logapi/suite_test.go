@@ -7,11 +7,9 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"strings"
 	"testing"
 	"time"
 
@@ -178,8 +176,15 @@ func newHandler(t *testing.T, log logapi.Deliveries) *logapi.Handler {
 	return h
 }
 
-// get asks for a path with a token and returns the answer with its body.
-func get(t testing.TB, h http.Handler, path, token string) (*http.Response, []byte) {
+// answer is what came back.
+type answer struct {
+	status int
+	header http.Header
+	body   []byte
+}
+
+// get asks for a path with a token.
+func get(t testing.TB, h http.Handler, path, token string) answer {
 	t.Helper()
 	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil)
 	if token != "" {
@@ -188,32 +193,27 @@ func get(t testing.TB, h http.Handler, path, token string) (*http.Response, []by
 	return serve(t, h, r)
 }
 
-func serve(t testing.TB, h http.Handler, r *http.Request) (*http.Response, []byte) {
+func serve(t testing.TB, h http.Handler, r *http.Request) answer {
 	t.Helper()
 	recorder := httptest.NewRecorder()
 	h.ServeHTTP(recorder, r)
-	answer := recorder.Result()
-	defer func() { _ = answer.Body.Close() }()
-	body, err := io.ReadAll(answer.Body)
-	if err != nil {
-		t.Fatal(err)
+	got := answer{status: recorder.Code, header: recorder.Header(), body: recorder.Body.Bytes()}
+	if contentType := got.header.Get("Content-Type"); got.status != http.StatusOK && contentType != problem.ContentType {
+		t.Errorf("status %d with content type %s", got.status, contentType)
 	}
-	if answer.StatusCode != http.StatusOK && !strings.HasPrefix(answer.Header.Get("Content-Type"), problem.ContentType) {
-		t.Errorf("status %d with content type %s", answer.StatusCode, answer.Header.Get("Content-Type"))
-	}
-	return answer, body
+	return got
 }
 
 // getJSON asks for a path and decodes the answer, which must be 200.
 func getJSON[T any](t *testing.T, h http.Handler, path, token string) T {
 	t.Helper()
-	answer, body := get(t, h, path, token)
-	if answer.StatusCode != http.StatusOK {
-		t.Fatalf("%s: status %d: %s", path, answer.StatusCode, body)
+	got := get(t, h, path, token)
+	if got.status != http.StatusOK {
+		t.Fatalf("%s: status %d: %s", path, got.status, got.body)
 	}
 	var into T
-	if err := json.Unmarshal(body, &into); err != nil {
-		t.Fatalf("%s: %v in %s", path, err, body)
+	if err := json.Unmarshal(got.body, &into); err != nil {
+		t.Fatalf("%s: %v in %s", path, err, got.body)
 	}
 	return into
 }

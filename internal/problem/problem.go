@@ -96,12 +96,10 @@ type Teller interface {
 // From finds the problem in an error: a *Problem or a Teller in its chain. Any other error is
 // Internal, without its text: that may hold what a client must not see, and belongs in the log.
 func From(err error) *Problem {
-	var p *Problem
-	if errors.As(err, &p) {
+	if p, ok := errors.AsType[*Problem](err); ok {
 		return p
 	}
-	var t Teller
-	if errors.As(err, &t) {
+	if t, ok := errors.AsType[Teller](err); ok {
 		return t.Problem()
 	}
 	return Internal.New("The request failed for a reason of the server; its log says more.")
