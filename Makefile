@@ -99,6 +99,10 @@ lint: ## Run all linters, those of the API, the layers and the links included; P
 	@hack/verify-links.sh
 	$(lint) run $(PACKAGES)
 
+.PHONY: lint-fix
+lint-fix: ## Let the linters repair what they can; look at what they did.
+	$(lint) run --fix $(PACKAGES)
+
 .PHONY: fmt
 fmt: ## Format the code and order its imports.
 	$(lint) fmt
