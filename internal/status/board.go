@@ -130,7 +130,14 @@ func (b *board) reconsider(e *entry, now time.Time) {
 	if e.writing || e.asleep {
 		return
 	}
-	level := urgencyOf(e.stored, e.facts.wanted(e.stored, now))
+	wanted := e.facts.wanted(e.stored, now)
+	level := transition(e.stored, wanted)
+	if level == none && e.level == moved {
+		return // whether there still is a difference is seen when its turn comes
+	}
+	if level == none {
+		level = urgencyOf(e.stored, wanted)
+	}
 	if level == e.level {
 		return
 	}

@@ -110,6 +110,17 @@ const (
 
 // urgencyOf compares what is stored with what should be.
 func urgencyOf(stored, wanted *state) urgency {
+	if u := transition(stored, wanted); u != none {
+		return u
+	}
+	if !equality.Semantic.DeepEqual(stored, wanted) {
+		return moved
+	}
+	return none
+}
+
+// transition compares the conditions and what they rest on: its result is routed, turned or none.
+func transition(stored, wanted *state) urgency {
 	switch {
 	case turn(stored, wanted, hookv1.ConditionRouted):
 		return routed
@@ -117,8 +128,6 @@ func urgencyOf(stored, wanted *state) urgency {
 		disabledReason(stored) != disabledReason(wanted),
 		stored.LastHandledEnable != wanted.LastHandledEnable:
 		return turned
-	case !equality.Semantic.DeepEqual(stored, wanted):
-		return moved
 	default:
 		return none
 	}
