@@ -16,12 +16,15 @@ import (
 var _ = Describe("The rules of the schema", func() {
 	for _, kind := range kinds {
 		It("each have a case: "+kind, func() {
+			seen := 0
 			walk("", schemaOf(kind), func(path string, schema apiextensionsv1.JSONSchemaProps) {
 				for _, rule := range schema.XValidations {
+					seen++
 					Expect(rule.Message).NotTo(BeEmpty(), "rule at %s without a message: %s", path, rule.Rule)
 					Expect(isRefusedSomewhere(kind, rule.Message)).To(BeTrue(), "no case refuses what breaks the rule at %s: %s", path, rule.Message)
 				}
 			})
+			Expect(seen).To(BeNumerically(">=", 15))
 		})
 	}
 
