@@ -5,9 +5,11 @@ package routing_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
+	"sync"
 	"testing"
 	"time"
 
@@ -33,50 +35,58 @@ const system = "posthorn-system"
 // patience bounds a wait for what takes milliseconds.
 const patience = 30 * time.Second
 
-var shared *controlplane.ControlPlane
+// controlPlane starts the API server for the first test that needs it; TestMain stops it.
+var controlPlane = sync.OnceValues(func() (*controlplane.ControlPlane, error) {
+	started = true
+	c, err := controlplane.Start(controlplane.Options{})
+	if err != nil {
+		return nil, err
+	}
+	return c, c.InstallCRDs("../../config/crd/bases")
+})
+
+// started says whether controlPlane was called.
+var started bool
 
 func TestMain(m *testing.M) {
-	os.Exit(runTests(m))
-}
-
-func runTests(m *testing.M) int {
-	var err error
-	if shared, err = controlplane.Start(controlplane.Options{}); err == nil {
-		err = shared.InstallCRDs("../../config/crd/bases")
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
 	ctrllog.SetLogger(logr.Discard())
 	code := m.Run()
-	if err := shared.Stop(); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
+	if started {
+		if c, err := controlPlane(); c != nil {
+			if err = errors.Join(err, c.Stop()); err != nil {
+				fmt.Fprintln(os.Stderr, err)
+				code = max(code, 1)
+			}
+		}
 	}
-	return code
+	os.Exit(code)
 }
 
 // world is the API server as a test sees it: the administrator's client, and a namespace of its own.
 type world struct {
 	*testing.T
+	plane     *controlplane.ControlPlane
 	client    client.Client
 	namespace string
 }
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
+	plane, err := controlPlane()
+	if err != nil {
+		t.Fatal(err)
+	}
 	scheme := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{hookv1.AddToScheme, corev1.AddToScheme, rbacv1.AddToScheme} {
 		if err := add(scheme); err != nil {
 			t.Fatal(err)
 		}
 	}
-	c, err := client.New(shared.Config(), client.Options{Scheme: scheme})
+	c, err := client.New(plane.Config(), client.Options{Scheme: scheme})
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{T: t, client: c}
+	w := &world{T: t, plane: plane, client: c}
 	if err := c.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: system}}); client.IgnoreAlreadyExists(err) != nil {
 		t.Fatal(err)
 	}
@@ -221,7 +231,7 @@ func TestRun_FirstUpdateHoldsEverything(t *testing.T) {
 		w.subscription(fmt.Sprintf("s%d", i))
 	}
 	w.create(w.credentials(w.endpoint("billing")))
-	u := w.next(w.route(shared.Config()))
+	u := w.next(w.route(w.plane.Config()))
 	subs := 0
 	for range u.Table.Subscriptions() {
 		subs++
@@ -234,7 +244,7 @@ func TestRun_FirstUpdateHoldsEverything(t *testing.T) {
 func TestRun_FollowsTheLifeOfAnEndpoint(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	updates := w.route(shared.Config())
+	updates := w.route(w.plane.Config())
 	w.next(updates)
 
 	obj := w.endpoint("billing")
@@ -273,7 +283,7 @@ func TestRun_RoutesAllNamespaces(t *testing.T) {
 	t.Parallel()
 	one, other := newWorld(t), newWorld(t)
 	one.create(one.credentials(one.endpoint("billing")))
-	updates := one.routeIn(shared.Config())
+	updates := one.routeIn(one.plane.Config())
 	other.subscription("orders")
 	one.await(updates, "objects of two namespaces", func(u routing.Update) bool {
 		return u.Table.Endpoint(one.name("billing")) != nil && u.Table.Subscription(other.name("orders")) != nil
@@ -284,7 +294,7 @@ func TestRun_ReusesWhatDidNotChange(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	sub := w.subscription("orders")
-	updates := w.route(shared.Config())
+	updates := w.route(w.plane.Config())
 	before := w.next(updates).Table.Subscription(w.name("orders"))
 
 	// A write of the status alone brings no update: the next one is that of the other subscription.
@@ -308,7 +318,7 @@ func TestRun_AnObjectThatIsBeingDeletedIsGone(t *testing.T) {
 	sub := w.subscription("orders")
 	sub.Finalizers = []string{"example.com/hold"}
 	w.update(sub)
-	updates := w.route(shared.Config())
+	updates := w.route(w.plane.Config())
 	w.next(updates)
 	w.delete(sub)
 	w.await(updates, "its deletion", func(u routing.Update) bool { return u.Table.Subscription(w.name("orders")) == nil })
@@ -343,7 +353,7 @@ func TestRun_NeedsTheRightsOfItsMarkersAndNoMore(t *testing.T) {
 		ObjectMeta: meta, Subjects: subjects,
 		RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: meta.Name},
 	})
-	config, err := shared.ConfigFor(t.Context(), w.namespace, "dispatcher")
+	config, err := w.plane.ConfigFor(t.Context(), w.namespace, "dispatcher")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -321,13 +321,16 @@ func (b *board) forgetEntry(j job, now time.Time) {
 const (
 	minObjectWait = time.Second
 	maxObjectWait = 5 * time.Minute
+	// The informers mostly learn within milliseconds of the change that a write ran into.
+	minOutdatedWait = 100 * time.Millisecond
+	maxOutdatedWait = 10 * time.Second
 )
 
 // backoff counts a failure of an entry and returns how long it waits.
-func (b *board) backoff(j job) time.Duration {
+func (b *board) backoff(j job, shortest, longest time.Duration) time.Duration {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	wait := min(minObjectWait<<min(j.entry.failures, 16), maxObjectWait)
+	wait := min(shortest<<min(j.entry.failures, 16), longest)
 	j.entry.failures++
 	return wait
 }

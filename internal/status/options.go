@@ -35,8 +35,9 @@ const (
 type Options struct {
 	// Config says how the API server is reached. Required.
 	Config *rest.Config
-	// Reader tells what is stored of an object when its first facts come. It must answer from memory,
-	// as the informers of package routing do. Required.
+	// Reader tells what is stored of an object when its first facts come, and under which resource
+	// version it is written. It must answer from memory, as the informers of package routing do.
+	// Required.
 	Reader client.Reader
 	// Log takes what fails; nil means slog.Default.
 	Log *slog.Logger

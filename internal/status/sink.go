@@ -13,16 +13,19 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	hookv1 "github.com/posthorn-dev/posthorn/api/v1alpha1"
 	applyv1 "github.com/posthorn-dev/posthorn/internal/applyconfiguration/api/v1alpha1"
 )
 
-// errOtherObject is returned by a write to an object whose UID is not the one that was meant: it was
-// replaced by another one of the same name.
-var errOtherObject = errors.New("the object has another UID")
+// errOtherObject is returned by a write about an object that is gone, or that was replaced by another
+// one of the same name.
+var errOtherObject = errors.New("the object is gone or has another UID")
+
+// errOutdated is returned by a write that came between a change of the object and the informers'
+// learning of it: it may succeed in a moment.
+var errOutdated = errors.New("the object changed meanwhile")
 
 // sink stores the dispatcher's part of one status.
 type sink interface {
@@ -30,13 +33,20 @@ type sink interface {
 }
 
 // apiSink writes to the API server.
-type apiSink struct{ client client.Client }
+type apiSink struct {
+	client client.Client
+	reader client.Reader
+}
 
 // apply sends the state by server-side apply. Nothing of the operator's is ever sent, so that there is
 // nothing to contend for; should the operator own one of these fields all the same, the conflict is
 // returned and not forced. What anybody else took over, by editing a status by hand, is taken back.
 func (s apiSink) apply(ctx context.Context, k key, uid string, st *state) error {
-	config, err := applyConfiguration(k, uid, st)
+	version, err := s.version(ctx, k, uid)
+	if err != nil {
+		return err
+	}
+	config, err := applyConfiguration(k, version, st)
 	if err != nil {
 		return err
 	}
@@ -48,13 +58,31 @@ func (s apiSink) apply(ctx context.Context, k key, uid string, st *state) error 
 	managers := conflicts(err)
 	switch {
 	case len(managers) == 0:
-		// The only other precondition is the UID.
-		return fmt.Errorf("%w: %w", errOtherObject, err)
+		// The only other precondition is the resource version.
+		return fmt.Errorf("%w: %w", errOutdated, err)
 	case strings.Contains(strings.Join(managers, "\n"), hookv1.FieldManagerOperator):
 		return err
 	default:
 		return s.client.Status().Apply(ctx, config, owner, client.ForceOwnership)
 	}
+}
+
+// version returns the resource version of the object with that UID. Writing under it keeps the facts
+// about one object from a later one of the same name: a UID is no precondition where a status is
+// applied (the API server passes over it), and Routed=True of the object before would make the new
+// one Ready.
+func (s apiSink) version(ctx context.Context, k key, uid string) (string, error) {
+	var obj client.Object = &hookv1.WebhookEndpoint{}
+	if k.kind == hookv1.KindWebhookSubscription {
+		obj = &hookv1.WebhookSubscription{}
+	}
+	switch err := s.reader.Get(ctx, client.ObjectKey(k.name), obj); {
+	case apierrors.IsNotFound(err) || err == nil && string(obj.GetUID()) != uid:
+		return "", errOtherObject
+	case err != nil:
+		return "", fmt.Errorf("read %s %s: %w", k.kind, k.name, err)
+	}
+	return obj.GetResourceVersion(), nil
 }
 
 // conflicts returns what the API server says of each field that another manager owns.
@@ -73,22 +101,21 @@ func conflicts(err error) []string {
 }
 
 // applyConfiguration returns what is sent. The status types leave out what is not set, so that their
-// JSON is exactly the fields that the dispatcher owns. The UID keeps the facts about one object from
-// being written to a later one of the same name.
-func applyConfiguration(k key, uid string, s *state) (runtime.ApplyConfiguration, error) {
+// JSON is exactly the fields that the dispatcher owns.
+func applyConfiguration(k key, version string, s *state) (runtime.ApplyConfiguration, error) {
 	switch k.kind {
 	case hookv1.KindWebhookEndpoint:
 		status := applyv1.WebhookEndpointStatus()
 		if err := convert(s.endpointStatus(), status); err != nil {
 			return nil, err
 		}
-		return applyv1.WebhookEndpoint(k.name.Name, k.name.Namespace).WithUID(types.UID(uid)).WithStatus(status), nil
+		return applyv1.WebhookEndpoint(k.name.Name, k.name.Namespace).WithResourceVersion(version).WithStatus(status), nil
 	case hookv1.KindWebhookSubscription:
 		status := applyv1.WebhookSubscriptionStatus()
 		if err := convert(s.subscriptionStatus(), status); err != nil {
 			return nil, err
 		}
-		return applyv1.WebhookSubscription(k.name.Name, k.name.Namespace).WithUID(types.UID(uid)).WithStatus(status), nil
+		return applyv1.WebhookSubscription(k.name.Name, k.name.Namespace).WithResourceVersion(version).WithStatus(status), nil
 	default:
 		return nil, fmt.Errorf("write status: unknown kind %q", k.kind)
 	}

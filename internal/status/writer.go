@@ -47,7 +47,7 @@ func New(o Options) (*Writer, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := newWriter(o.Log, o.Reader, apiSink{c}, broadcaster.NewRecorder(runtime.NewScheme(), reporter))
+	w := newWriter(o.Log, o.Reader, apiSink{c, o.Reader}, broadcaster.NewRecorder(runtime.NewScheme(), reporter))
 	w.broadcaster = broadcaster
 	return w, nil
 }
@@ -165,8 +165,10 @@ func (w *Writer) write(ctx context.Context, j job) {
 		w.board.forgetEntry(j, now)
 	case errors.Is(err, errOtherObject):
 		w.board.sleep(j, now)
+	case errors.Is(err, errOutdated):
+		w.board.failed(j, w.board.backoff(j, minOutdatedWait, maxOutdatedWait), now)
 	case isAboutObject(err):
-		wait := w.board.backoff(j)
+		wait := w.board.backoff(j, minObjectWait, maxObjectWait)
 		w.log.Warn("Could not write a status", "kind", k.kind, "object", k.name.String(), "error", err, "nextAttemptIn", wait)
 		w.board.failed(j, wait, now)
 	default:
