@@ -27,15 +27,23 @@ var _ = Describe("Kubernetes Events", func() {
 		Consistently(eventsOf(ctx, obj)).Should(ConsistOf(all))
 
 		for range 2 {
-			dispatch(ctx, obj, isTrue(hookv1.ConditionRouted, hookv1.ReasonLoaded),
-				isFalse(hookv1.ConditionDestinationAllowed, hookv1.ReasonAddressNotAllowed))
-			expectReady(ctx, obj, metav1.ConditionFalse, hookv1.ReasonAddressNotAllowed)
+			dispatch(ctx, obj, isFalse(hookv1.ConditionRouted, hookv1.ReasonInvalidSpec))
+			expectReady(ctx, obj, metav1.ConditionFalse, hookv1.ReasonInvalidSpec)
 			poke(ctx, obj)
 			route(ctx, obj)
 			expectReady(ctx, obj, metav1.ConditionTrue, hookv1.ReasonSucceeded)
-			all = append(all, "Warning AddressNotAllowed", "Normal Succeeded")
+			all = append(all, "Warning InvalidSpec", "Normal Succeeded")
 			Eventually(eventsOf(ctx, obj)).Should(ConsistOf(all), "a repetition is counted, not written anew")
 		}
+	})
+
+	It("leave to the dispatcher what it tells itself", func(ctx SpecContext) {
+		obj := readyEndpoint(ctx, newEndpoint(namespace, "billing"))
+		dispatch(ctx, obj, isTrue(hookv1.ConditionRouted, hookv1.ReasonLoaded),
+			isFalse(hookv1.ConditionDestinationAllowed, hookv1.ReasonAddressNotAllowed))
+		expectReady(ctx, obj, metav1.ConditionFalse, hookv1.ReasonAddressNotAllowed)
+		Eventually(eventsOf(ctx, obj)).Should(ConsistOf("Normal SecretCreated", "Normal Succeeded"))
+		Consistently(eventsOf(ctx, obj)).Should(HaveLen(2))
 	})
 
 	It("tell a new cause of the same state, and no state in between", func(ctx SpecContext) {

@@ -66,7 +66,7 @@ func (b *Base) finish(ctx context.Context, r run, stepErr error) (ctrl.Result, e
 	if err := b.writeStatus(ctx, r, r.status(conditions)); err != nil {
 		return retry(err)
 	}
-	b.announce(ctx, obj, conditions, found.events)
+	b.announce(ctx, obj, conditions, found)
 	if v := found.worst(); v != nil && v.stalled {
 		return ctrl.Result{}, reconcile.TerminalError(v)
 	}
@@ -205,8 +205,8 @@ func conditionType(condition any) string {
 // announce tells the transitions of a reconcile in Kubernetes Events and in the log. A Ready that
 // keeps its status and reason is none, and neither is the way from one state to the next (Unknown),
 // except where the dispatcher is gone.
-func (b *Base) announce(ctx context.Context, obj conditioned, conditions []metav1.Condition, events []transition) {
-	for _, e := range events {
+func (b *Base) announce(ctx context.Context, obj conditioned, conditions []metav1.Condition, found *report) {
+	for _, e := range found.events {
 		b.Recorder.Eventf(obj, nil, e.eventType, e.reason, e.action, "%s", e.note)
 	}
 	before := meta.FindStatusCondition(obj.GetConditions(), hookv1.ConditionReady)
@@ -215,7 +215,9 @@ func (b *Base) announce(ctx context.Context, obj conditioned, conditions []metav
 		return
 	}
 	log.FromContext(ctx).Info("Changed readiness", "ready", ready.Status, "reason", ready.Reason)
+	v := found.worst()
 	switch {
+	case v != nil && v.told:
 	case ready.Status == metav1.ConditionTrue:
 		b.Recorder.Eventf(obj, nil, corev1.EventTypeNormal, ready.Reason, actionReconcile, "%s", ready.Message)
 	case ready.Status == metav1.ConditionFalse, ready.Reason == hookv1.ReasonDispatcherUnavailable:

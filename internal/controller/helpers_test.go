@@ -294,7 +294,7 @@ func (f *faultInjector) newClient(restConfig *rest.Config, options client.Option
 // splitYAML splits a file at its document markers, without the empty ones.
 func splitYAML(raw []byte) [][]byte {
 	var out [][]byte
-	for _, document := range bytes.Split(raw, []byte("---\n")) {
+	for document := range bytes.SplitSeq(raw, []byte("---\n")) {
 		if len(bytes.TrimSpace(document)) > 0 {
 			out = append(out, document)
 		}

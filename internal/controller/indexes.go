@@ -15,13 +15,13 @@ import (
 // Indexes of the cache, so that a change of one object finds those that it concerns.
 const (
 	// indexSecrets finds endpoints by the names of Secrets of their namespace.
-	indexSecrets = "posthorn.dev/secrets"
+	indexSecrets = "referred.secrets"
 	// indexServices finds endpoints by the name of a Service of their namespace.
-	indexServices = "posthorn.dev/services"
+	indexServices = "referred.services"
 	// indexGrants finds endpoints by allowSubscriptions.from.
-	indexGrants = "posthorn.dev/grants"
+	indexGrants = "grants"
 	// indexEndpoints finds subscriptions by namespace/name of the endpoints that they send to.
-	indexEndpoints = "posthorn.dev/endpoints"
+	indexEndpoints = "referred.endpoints"
 )
 
 // addIndexes registers the indexes. It must run before the caches start.

@@ -64,8 +64,8 @@ var _ = Describe("kubectl", func() {
 		kubectl(ctx, "wait", "--for=condition=Ready", "--timeout=20s", "webhookendpoint/billing", "webhooksubscription/orders")
 	}
 
-	for name, flags := range map[string][]string{"apply": nil, "apply --server-side": {"--server-side"}} {
-		It(name+" twice changes nothing, and diff finds nothing, while operator and dispatcher write", func(ctx SpecContext) {
+	DescribeTable("changes nothing when it applies twice, and finds no difference, while operator and dispatcher write",
+		func(ctx context.Context, flags ...string) {
 			apply := append([]string{"apply", "-f", file}, flags...)
 			kubectl(ctx, apply...)
 			becomeReady(ctx)
@@ -81,8 +81,10 @@ var _ = Describe("kubectl", func() {
 				Expect(obj.GetResourceVersion()).To(Equal(before))
 			}
 			Expect(endpoint.Spec.DisableAfter).To(Equal(hookv1.Duration("720h")), "it is kept as it was written")
-		})
-	}
+		},
+		Entry("on the client's side"),
+		Entry("on the server's side", "--server-side"),
+	)
 
 	It("waits for Ready of the generation that was applied last", func(ctx SpecContext) {
 		kubectl(ctx, "apply", "-f", file)

@@ -5,7 +5,9 @@ package controller
 
 import (
 	"errors"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -38,7 +40,7 @@ type transition struct {
 // set records a condition that the operator owns.
 func (r *report) set(conditionType string, status metav1.ConditionStatus, reason, message string) {
 	r.conditions = append(r.conditions, metav1.Condition{
-		Type: conditionType, Status: status, Reason: reason, Message: clip(message),
+		Type: conditionType, Status: status, Reason: reason, Message: sentence(message),
 	})
 }
 
@@ -84,7 +86,7 @@ func (r *report) wakeIn(d time.Duration) {
 
 // tell records a Kubernetes Event.
 func (r *report) tell(eventType, reason, action, note string) {
-	r.events = append(r.events, transition{eventType, reason, action, clip(note)})
+	r.events = append(r.events, transition{eventType, reason, action, sentence(note)})
 }
 
 // worst returns the verdict that Ready shows, or nil: what no retry can help, then what is wrong,
@@ -126,13 +128,16 @@ func (r *report) summarise(message string) {
 	r.met(present, v.reason, v.message)
 }
 
-// clip bounds a message without cutting a character in two.
-func clip(s string) string {
+// sentence ends a message with a full stop and bounds it, without cutting a character in two.
+func sentence(s string) string {
+	if !strings.HasSuffix(s, ".") {
+		s += "."
+	}
 	if len(s) <= maxMessage {
 		return s
 	}
 	cut := maxMessage - len("…")
-	for cut > 0 && s[cut]&0xC0 == 0x80 {
+	for cut > 0 && !utf8.RuneStart(s[cut]) {
 		cut--
 	}
 	return s[:cut] + "…"

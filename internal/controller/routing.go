@@ -26,7 +26,9 @@ func (b *Base) dispatcherVerdict(obj conditioned, required ...string) *verdict {
 			return notRouted(obj)
 		}
 		if c.Status != metav1.ConditionTrue {
-			return &verdict{reason: c.Reason, message: c.Message, status: c.Status}
+			// The dispatcher writes an Event for each of its conditions that goes wrong, but for Routed.
+			told := conditionType != hookv1.ConditionRouted && c.Status == metav1.ConditionFalse
+			return &verdict{reason: c.Reason, message: c.Message, status: c.Status, told: told}
 		}
 	}
 	stale := func(c metav1.Condition) bool {

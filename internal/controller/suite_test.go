@@ -19,7 +19,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
-	"k8s.io/client-go/rest"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -175,12 +174,4 @@ func (c *testClock) now() time.Time { return time.Now().Add(time.Duration(c.offs
 func (c *testClock) advance(d time.Duration) {
 	c.offset.Add(int64(d))
 	DeferCleanup(func() { c.offset.Add(int64(-d)) })
-}
-
-// userConfig returns the access of a ServiceAccount of a tenant.
-func userConfig(ctx context.Context, namespace, name string) *rest.Config {
-	GinkgoHelper()
-	restConfig, err := plane.ConfigFor(ctx, namespace, name)
-	Expect(err).NotTo(HaveOccurred())
-	return restConfig
 }

@@ -20,6 +20,8 @@ type verdict struct {
 	// unwatched means that no watch will tell when it gets better, so that it is looked at again
 	// after recheckInterval.
 	unwatched bool
+	// told means that the writer of the condition behind it tells the transition in an Event of its own.
+	told bool
 }
 
 // Error returns the message for the user.

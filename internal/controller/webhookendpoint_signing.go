@@ -232,7 +232,7 @@ func ownersOf(obj *hookv1.WebhookEndpoint, owners []metav1.OwnerReference) []met
 	}
 	owned := obj.Spec.Signing != nil && obj.Spec.Signing.DeletionPolicy == hookv1.DeletionPolicyDelete
 	out := slices.DeleteFunc(slices.Clone(owners), func(o metav1.OwnerReference) bool {
-		return o.Kind == want.Kind && o.APIVersion == want.APIVersion && !(owned && o.UID == want.UID)
+		return o.Kind == want.Kind && o.APIVersion == want.APIVersion && (!owned || o.UID != want.UID)
 	})
 	if owned && !slices.ContainsFunc(out, func(o metav1.OwnerReference) bool { return o.UID == want.UID }) {
 		out = append(out, want)

@@ -281,14 +281,22 @@ func createAccounts(t *testing.T, admin client.Client) {
 		create(o)
 	}
 	create(
-		&rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: "prometheus"},
-			Rules: []rbacv1.PolicyRule{{NonResourceURLs: []string{"/metrics"}, Verbs: []string{"get"}}}},
-		&rbacv1.ClusterRoleBinding{ObjectMeta: metav1.ObjectMeta{Name: "prometheus"},
-			RoleRef: role("ClusterRole", "prometheus"), Subjects: subjects("prometheus")},
-		&rbacv1.ClusterRoleBinding{ObjectMeta: metav1.ObjectMeta{Name: "posthorn-operator"},
-			RoleRef: role("ClusterRole", "posthorn-operator"), Subjects: subjects("posthorn-operator")},
-		&rbacv1.RoleBinding{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "posthorn-operator"},
-			RoleRef: role("Role", "posthorn-operator"), Subjects: subjects("posthorn-operator")},
+		&rbacv1.ClusterRole{
+			ObjectMeta: metav1.ObjectMeta{Name: "prometheus"},
+			Rules:      []rbacv1.PolicyRule{{NonResourceURLs: []string{"/metrics"}, Verbs: []string{"get"}}},
+		},
+		&rbacv1.ClusterRoleBinding{
+			ObjectMeta: metav1.ObjectMeta{Name: "prometheus"},
+			RoleRef:    role("ClusterRole", "prometheus"), Subjects: subjects("prometheus"),
+		},
+		&rbacv1.ClusterRoleBinding{
+			ObjectMeta: metav1.ObjectMeta{Name: "posthorn-operator"},
+			RoleRef:    role("ClusterRole", "posthorn-operator"), Subjects: subjects("posthorn-operator"),
+		},
+		&rbacv1.RoleBinding{
+			ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "posthorn-operator"},
+			RoleRef:    role("Role", "posthorn-operator"), Subjects: subjects("posthorn-operator"),
+		},
 	)
 }
 
@@ -303,7 +311,7 @@ func get(t *testing.T, url, token string) (int, string) {
 		request.Header.Set("Authorization", "Bearer "+token)
 	}
 	// The certificate of the metrics is self-signed.
-	transport := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}} //nolint:gosec // see above
+	transport := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
 	defer transport.CloseIdleConnections()
 	response, err := (&http.Client{Transport: transport, Timeout: 5 * time.Second}).Do(request)
 	if err != nil {
