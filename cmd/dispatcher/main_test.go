@@ -18,6 +18,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	hookv1 "github.com/posthorn-dev/posthorn/api/v1alpha1"
@@ -70,7 +71,7 @@ func TestDispatcher_DeliversAnEventSignedAndShowsIt(t *testing.T) {
 	url, requests := newReceiver(t, key)
 	namespace := tenant(t, "posthorn-producer", "posthorn-view")
 	subscription := subscribe(t, namespace, url, key)
-	d := startDispatcher(t)
+	d := startDispatcher(t, own(t))
 	awaitStatus(t, subscription, "the subscription is routed", func(s *hookv1.WebhookSubscriptionStatus) bool {
 		return meta.IsStatusConditionTrue(s.Conditions, hookv1.ConditionRouted)
 	})
@@ -117,7 +118,7 @@ func TestDispatcher_LetsInWhoHasTheRight(t *testing.T) {
 		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "posthorn-metrics-reader"},
 		Subjects:   []rbacv1.Subject{subject(reader)},
 	})
-	d := startDispatcher(t)
+	d := startDispatcher(t, own(t))
 	eventually(t, "events are taken", func(context.Context) (bool, error) {
 		code, _ := d.post(namespace, token(t, namespace, "posthorn"), "1")
 		return code == http.StatusAccepted, nil
@@ -152,5 +153,25 @@ func TestDispatcher_LetsInWhoHasTheRight(t *testing.T) {
 		if !strings.Contains(body, name) {
 			t.Errorf("metrics do not hold %q", name)
 		}
+	}
+}
+
+func TestDispatcher_WithoutTheAPIServerSaysSoAndStops(t *testing.T) {
+	namespace := tenant(t, "posthorn-producer")
+	unreachable := rest.CopyConfig(own(t))
+	unreachable.Host = "https://127.0.0.1:1"
+	d := startDispatcher(t, unreachable)
+	eventually(t, "readiness names the API server", func(context.Context) (bool, error) {
+		code, body := d.do(http.MethodGet, "http://"+d.started.Health+"/readyz", "", nil, "")
+		return code == http.StatusServiceUnavailable && strings.Contains(body, "API server"), nil
+	})
+	if code, _ := d.do(http.MethodGet, "http://"+d.started.Health+"/healthz", "", nil, ""); code != http.StatusOK {
+		t.Errorf("liveness: got %d", code)
+	}
+	if code, body := d.post(namespace, token(t, namespace, "posthorn"), "1"); code != http.StatusServiceUnavailable {
+		t.Errorf("post: got %d: %s", code, body)
+	}
+	if err := d.stop(); err != nil {
+		t.Errorf("stop: %v", err)
 	}
 }

@@ -19,6 +19,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"k8s.io/client-go/rest"
 )
 
 // patience bounds every wait of these tests.
@@ -39,9 +41,8 @@ type dispatcher struct {
 	log bytes.Buffer
 }
 
-// startDispatcher runs the binary on free ports, with the rights of its own account, and returns once
-// it says that it started.
-func startDispatcher(t *testing.T, args ...string) *dispatcher {
+// startDispatcher runs the binary on free ports and returns once it says that it started.
+func startDispatcher(t *testing.T, cluster *rest.Config) *dispatcher {
 	t.Helper()
 	dir := t.TempDir()
 	config := filepath.Join(dir, "config.yaml")
@@ -52,11 +53,10 @@ func startDispatcher(t *testing.T, args ...string) *dispatcher {
 	d := &dispatcher{t: t, http: &http.Client{Timeout: patience, Transport: &http.Transport{
 		TLSClientConfig: &tls.Config{InsecureSkipVerify: true},
 	}}}
-	d.cmd = exec.Command(binary, append([]string{
-		"--config", config, "--data-dir", filepath.Join(dir, "data"), "--kubeconfig", kubeconfig(t.Context(), t),
+	d.cmd = exec.Command(binary,
+		"--config", config, "--data-dir", filepath.Join(dir, "data"), "--kubeconfig", kubeconfig(t, cluster),
 		"--namespace", ownNamespace, "--ingest-address", "127.0.0.1:0", "--health-address", "127.0.0.1:0",
-		"--metrics-address", "127.0.0.1:0",
-	}, args...)...)
+		"--metrics-address", "127.0.0.1:0")
 	stderr, err := d.cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)

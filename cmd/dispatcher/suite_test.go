@@ -4,7 +4,6 @@
 package main_test
 
 import (
-	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -15,6 +14,7 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	hookv1 "github.com/posthorn-dev/posthorn/api/v1alpha1"
@@ -171,13 +171,19 @@ func subscribe(t *testing.T, namespace, url, key string) *hookv1.WebhookSubscrip
 	return subscription
 }
 
-// kubeconfig writes a kubeconfig of the dispatcher's account, and returns its path.
-func kubeconfig(ctx context.Context, t *testing.T) string {
+// own returns how the dispatcher reaches the API server: with the rights of its own account.
+func own(t *testing.T) *rest.Config {
 	t.Helper()
-	config, err := kube.ConfigFor(ctx, ownNamespace, ownAccount)
+	config, err := kube.ConfigFor(t.Context(), ownNamespace, ownAccount)
 	if err != nil {
 		t.Fatal(err)
 	}
+	return config
+}
+
+// kubeconfig writes a kubeconfig, and returns its path.
+func kubeconfig(t *testing.T, config *rest.Config) string {
+	t.Helper()
 	path := filepath.Join(t.TempDir(), "kubeconfig")
 	if err := controlplane.WriteKubeconfig(path, config); err != nil {
 		t.Fatal(err)

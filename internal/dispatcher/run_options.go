@@ -54,23 +54,23 @@ type RunOptions struct {
 // BindFlags adds the options to a flag set, with their defaults. The namespace comes from the variable
 // POD_NAMESPACE unless the flag names one.
 func (o *RunOptions) BindFlags(fs *flag.FlagSet) {
-	fs.StringVar(&o.Config, "config", "", "path of the platform's configuration file (default none)")
-	fs.StringVar(&o.DataDir, "data-dir", "", "directory of the event log; required")
+	fs.StringVar(&o.Config, "config", "", "`file` of the platform's configuration (default none)")
+	fs.StringVar(&o.DataDir, "data-dir", "", "`directory` of the event log; required")
 	fs.StringVar(&o.Namespace, "namespace", namespaceFromEnvironment(),
-		"Posthorn's own namespace; the variable POD_NAMESPACE changes the default")
-	fs.StringVar(&o.Kubeconfig, "kubeconfig", "", "path of a kubeconfig file (default the pod's ServiceAccount)")
-	fs.StringVar(&o.IngestAddress, "ingest-address", ":8080", "address of ingest, the delivery log and circuits")
-	fs.StringVar(&o.CertFile, "tls-cert-file", "", "certificate of that address, PEM; with --tls-key-file it speaks TLS")
-	fs.StringVar(&o.KeyFile, "tls-key-file", "", "key of the certificate, PEM")
-	fs.StringVar(&o.HealthAddress, "health-address", ":8081", "address of /healthz and /readyz; 0 for none")
+		"Posthorn's own `namespace`; the variable POD_NAMESPACE changes the default")
+	fs.StringVar(&o.Kubeconfig, "kubeconfig", "", "kubeconfig `file` (default the pod's ServiceAccount)")
+	fs.StringVar(&o.IngestAddress, "ingest-address", ":8080", "`address` of ingest, the delivery log and circuits")
+	fs.StringVar(&o.CertFile, "tls-cert-file", "", "certificate `file` of that address, PEM; with --tls-key-file it speaks TLS")
+	fs.StringVar(&o.KeyFile, "tls-key-file", "", "key `file` of the certificate, PEM")
+	fs.StringVar(&o.HealthAddress, "health-address", ":8081", "`address` of /healthz and /readyz; 0 for none")
 	fs.StringVar(&o.MetricsAddress, "metrics-address", ":8082",
-		"address of /metrics, over TLS, for those who may get the path /metrics; 0 for none")
+		"`address` of /metrics, over TLS, for those who may get the path /metrics; 0 for none")
 	fs.BoolVar(&o.MetricsInsecure, "metrics-insecure", false, "serve the metrics to everybody, without TLS")
 	fs.BoolVar(&o.AllowUnauthenticatedIngest, "allow-unauthenticated-ingest", false,
 		"let everybody post events to every namespace")
 	fs.BoolVar(&o.AllowAPIServerAudience, "allow-api-server-audience", false,
 		"also accept tokens that are meant for the API server itself")
-	fs.Func("token-issuer", "issuer of the tokens of callers; may be repeated (default that of the dispatcher's own token)",
+	fs.Func("token-issuer", "`issuer` of the tokens of callers; may be repeated (default that of the dispatcher's own token)",
 		func(s string) error {
 			if s == "" {
 				return errors.New("an issuer is not empty")

@@ -31,6 +31,7 @@ type process struct {
 	platform *config.Config
 	cluster  *rest.Config
 	registry *prometheus.Registry
+	doors    doors
 	health   health
 
 	ingestServer, healthServer, metricsServer *listener
@@ -42,7 +43,6 @@ type process struct {
 	writer *status.Writer
 	lease  *status.Lease
 	core   *Dispatcher
-	doors  doors
 	ingest *ingest.Handler
 	api    *logapi.Handler
 
@@ -54,7 +54,7 @@ type process struct {
 	fail                                context.CancelCauseFunc
 }
 
-// newProcess reads the configuration and opens the sockets.
+// newProcess reads the configuration, the dispatcher's own token included, and opens the sockets.
 func newProcess(ctx context.Context, o RunOptions) (*process, error) {
 	p := &process{o: o, registry: newRegistry()}
 	var err error
@@ -62,6 +62,9 @@ func newProcess(ctx context.Context, o RunOptions) (*process, error) {
 		return nil, err
 	}
 	if p.cluster, err = o.connection(); err != nil {
+		return nil, err
+	}
+	if p.doors, err = newDoors(&p.o, p.cluster, p.registry); err != nil {
 		return nil, err
 	}
 	if err := p.listen(ctx); err != nil {
@@ -152,9 +155,6 @@ func (p *process) connect(ctx context.Context) (err error) {
 
 // openAPI makes what is served over HTTP.
 func (p *process) openAPI() (err error) {
-	if p.doors, err = newDoors(&p.o, p.cluster, p.registry); err != nil {
-		return err
-	}
 	if p.ingest, err = newIngest(&p.o, p.platform.Ingest, p.log, p.core, p.doors, p.registry); err != nil {
 		return err
 	}

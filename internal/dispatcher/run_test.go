@@ -1,0 +1,114 @@
+// Copyright The Posthorn Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package dispatcher
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"k8s.io/client-go/rest"
+)
+
+// elsewhere is an API server that nobody runs.
+var elsewhere = &rest.Config{Host: "https://127.0.0.1:1"}
+
+func TestRun_RefusesWhatItCannotRunWith(t *testing.T) {
+	t.Parallel()
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = taken.Close() })
+	tests := map[string]struct {
+		change func(*RunOptions)
+		want   string
+	}{
+		"no data directory":         {func(o *RunOptions) { o.DataDir = "" }, "--data-dir"},
+		"no namespace":              {func(o *RunOptions) { o.Namespace = "" }, "--namespace"},
+		"a certificate without key": {func(o *RunOptions) { o.CertFile = "tls.crt" }, "--tls-key-file"},
+		"a certificate that is not": {func(o *RunOptions) { o.CertFile, o.KeyFile = "absent.crt", "absent.key" }, "absent.crt"},
+		"a configuration that is not": {
+			func(o *RunOptions) { o.Config = filepath.Join(o.DataDir, "absent.yaml") }, "read configuration",
+		},
+		"an address that is taken": {func(o *RunOptions) { o.IngestAddress = taken.Addr().String() }, "listen for ingest"},
+		"a token that is none": {
+			func(o *RunOptions) { o.REST = &rest.Config{Host: elsewhere.Host, BearerToken: "x"} }, "issuer of own token",
+		},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			o := RunOptions{
+				REST: elsewhere, DataDir: t.TempDir(), Namespace: "posthorn-system", IngestAddress: "127.0.0.1:0",
+				HealthAddress: "127.0.0.1:0", MetricsAddress: none,
+			}
+			tc.change(&o)
+			if err := Run(t.Context(), o); err == nil || !strings.Contains(err.Error(), tc.want) {
+				t.Errorf("got %v, want an error with %q", err, tc.want)
+			}
+		})
+	}
+}
+
+func TestHealth_SaysWhyItIsNotReady(t *testing.T) {
+	t.Parallel()
+	var h health
+	ask := func() (int, string) {
+		w := httptest.NewRecorder()
+		h.handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/readyz", http.NoBody))
+		return w.Code, strings.TrimSpace(w.Body.String())
+	}
+	if code, body := ask(); code != http.StatusServiceUnavailable || body != errStarting.Error() {
+		t.Errorf("at the start: got %d %q", code, body)
+	}
+	h.watch(func() error { return errStopping })
+	if code, body := ask(); code != http.StatusServiceUnavailable || body != errStopping.Error() {
+		t.Errorf("at the end: got %d %q", code, body)
+	}
+	h.watch(func() error { return nil })
+	if code, body := ask(); code != http.StatusOK || body != "ok" {
+		t.Errorf("in between: got %d %q", code, body)
+	}
+}
+
+func TestAPIServerAddresses_AreThoseOfItsHost(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct{ host, want string }{
+		"a URL":                      {"https://10.96.0.1:443", "10.96.0.1"},
+		"a URL of IPv6":              {"https://[fd00::1]:6443/api", "fd00::1"},
+		"an address with port":       {"10.0.0.1:6443", "10.0.0.1"},
+		"an address alone":           {"10.0.0.1", "10.0.0.1"},
+		"a URL without a port in it": {"https://10.0.0.1", "10.0.0.1"},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got, err := apiServerAddresses(t.Context(), &rest.Config{Host: tc.host})
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := []netip.Addr{netip.MustParseAddr(tc.want)}
+			if diff := cmp.Diff(want, got, cmpopts.EquateComparable(netip.Addr{})); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestAPIServerAddresses_FailForAHostThatDoesNotResolve(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if addrs, err := apiServerAddresses(ctx, &rest.Config{Host: "https://api.invalid"}); err == nil {
+		t.Errorf("got %v, want an error: nobody may send to the API server", addrs)
+	}
+}
