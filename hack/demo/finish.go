@@ -8,13 +8,23 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 )
 
-// askKubernetes shows the resources once their counters tell what happened: they are written at most every 10 s.
+// askKubernetes shows the resources once their counters tell what happened, which the dispatcher writes at most
+// every 10 s.
 func (d *demo) askKubernetes(ctx context.Context) error {
-	for _, field := range []string{"matched", "delivered"} {
-		err := d.kubectl(ctx, "wait", "-n", tenant, "webhooksubscription/billing-orders", "--timeout=60s",
-			fmt.Sprintf("--for=jsonpath={.status.deliveries.%s}=%d", field, d.posted))
+	for _, one := range []struct {
+		object, field string
+		want          int
+	}{
+		{"webhooksubscription/billing-orders", "matched", d.posted},
+		{"webhooksubscription/billing-orders", "delivered", d.posted},
+		{"webhookendpoint/billing", "delivered", d.posted},
+		{"webhookendpoint/billing", "pending", 0},
+	} {
+		err := d.kubectl(ctx, "wait", "-n", tenant, one.object, "--timeout=60s",
+			fmt.Sprintf("--for=jsonpath={.status.deliveries.%s}=%d", one.field, one.want))
 		if err != nil {
 			return err
 		}
@@ -22,7 +32,31 @@ func (d *demo) askKubernetes(ctx context.Context) error {
 	if err := d.kubectl(ctx, "describe", "webhooksubscription", "billing-orders", "-n", tenant); err != nil {
 		return err
 	}
-	return d.kubectl(ctx, "get", "webhookendpoints", "-n", tenant)
+	if err := d.kubectl(ctx, "get", "webhookendpoints", "-n", tenant); err != nil {
+		return err
+	}
+	return d.checkAccounts(ctx)
+}
+
+// checkAccounts sees that every delivery was accounted for: delivered, dead-lettered or pending.
+func (d *demo) checkAccounts(ctx context.Context) error {
+	const want = "posthorn_unaccounted_deliveries 0"
+	if err := d.makeToken(ctx, "METRICS_TOKEN", "metrics"); err != nil {
+		return err
+	}
+	answer, err := d.curl(ctx, call{url: "https://" + dispatcherMetricsAddress + "/metrics", token: "METRICS_TOKEN", unknown: true})
+	if err != nil {
+		return err
+	}
+	for line := range strings.Lines(string(answer)) {
+		if strings.HasPrefix(line, "posthorn_unaccounted_deliveries ") {
+			d.output([]byte("…\n" + line + "…"))
+			if strings.TrimSpace(line) == want {
+				return nil
+			}
+		}
+	}
+	return fmt.Errorf("the metrics do not say %q", want)
 }
 
 // invite prints what to try while the demo stays up.
@@ -33,7 +67,6 @@ func (d *demo) invite() {
 	}
 	d.title("Posthorn stays up until you press Ctrl-C. In another terminal, in this directory:")
 	d.command(". " + d.path("env"))
-	d.say("")
 	for _, example := range []struct{ what, command string }{
 		{"what there is", "kubectl get webhookendpoints,webhooksubscriptions -n " + tenant + " -o wide"},
 		{"what happened", "kubectl events -n " + tenant},
@@ -44,8 +77,9 @@ func (d *demo) invite() {
 		{"what became of it", call{
 			url: "http://" + ingestAddress + "/v1/namespaces/" + tenant + "/deliveries?limit=5", token: "SUPPORT_TOKEN",
 		}.String()},
-		{"a receiver that fails, and works again", "curl -X POST http://" + receiverAddress + "/control/fail\n" +
-			"curl -X POST http://" + receiverAddress + "/control/recover"},
+		{"what the receiver got", "curl http://" + receiverAddress + "/requests"},
+		{"a receiver that fails", "curl -X POST http://" + receiverAddress + "/control/fail"},
+		{"and works again", "curl -X POST http://" + receiverAddress + "/control/recover"},
 		{
 			"a new signing key; the receiver's old one is good for another day",
 			"kubectl annotate webhookendpoint billing -n " + tenant + " posthorn.dev/rotate=now",

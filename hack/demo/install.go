@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"github.com/posthorn-dev/posthorn/internal/testkit/controlplane"
 )
@@ -152,7 +151,7 @@ func (d *demo) shareSecret(ctx context.Context) error {
 // makeToken gets a token of one of the tenant's ServiceAccounts, for Posthorn alone: the API server refuses it.
 func (d *demo) makeToken(ctx context.Context, variable, account string) error {
 	command := []string{
-		"create", "token", account, "-n", tenant, "--audience", "posthorn", "--duration", (24 * time.Hour).String(),
+		"create", "token", account, "-n", tenant, "--audience", "posthorn", "--duration", "24h",
 	}
 	d.command(fmt.Sprintf("%s=$(kubectl %s)", variable, strings.Join(command, " ")))
 	token, err := d.kubectlQuiet(ctx, command...)
