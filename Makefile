@@ -36,14 +36,14 @@ help: ## Show this list.
 
 .PHONY: demo
 demo: controlplane build ## Show the whole way of an event on a real API server; DEMO_EXIT=1 ends by itself.
-	@go build -trimpath -o bin/demo ./hack/demo && go build -trimpath -o bin/demo-receiver ./hack/demo/receiver
+	@go build -o bin/demo ./hack/demo && go build -o bin/demo-receiver ./hack/demo/receiver
 	@KUBEBUILDER_ASSETS="$$(hack/controlplane.sh)" && export KUBEBUILDER_ASSETS && exec bin/demo
 
 ##@ Develop
 
 .PHONY: build
 build: ## Build bin/operator and bin/dispatcher, static.
-	go build -trimpath -ldflags='$(ldflags)' -o bin/ ./cmd/operator ./cmd/dispatcher
+	go build -ldflags='$(ldflags)' -o bin/ ./cmd/operator ./cmd/dispatcher
 
 .PHONY: run-operator
 run-operator: build ## Run the operator against the cluster of KUBECONFIG; ARGS="--flag …" adds flags.
