@@ -151,18 +151,18 @@ func TestTable_ListsByName(t *testing.T) {
 	}
 }
 
-// crowd returns a table of n subscriptions in one namespace, ten of which want orders that are created.
-func crowd(tb testing.TB, n int) *routing.Table {
+// crowd returns a table of n subscriptions in one namespace, ten of which want orders that are created
+// and that the expression admits.
+func crowd(tb testing.TB, n int, expression string) *routing.Table {
 	tb.Helper()
 	subs := make([]*delivery.Subscription, n)
 	for i := range subs {
 		types := []string{fmt.Sprintf("com.example.order.other%d", i), fmt.Sprintf("com.example.kind%d.*", i)}
-		expression := ""
+		wanted := ""
 		if i < 10 {
-			types = []string{"com.example.order.created"}
-			expression = "event.source.startsWith('/shop')"
+			types, wanted = []string{"com.example.order.created"}, expression
 		}
-		subs[i] = subscription(tb, "team-a", fmt.Sprintf("s%d", i), expression, types...)
+		subs[i] = subscription(tb, "team-a", fmt.Sprintf("s%d", i), wanted, types...)
 	}
 	return routing.NewTable(nil, subs)
 }
@@ -171,7 +171,8 @@ func TestTable_MatchTouchesOnlyWhatMatches(t *testing.T) {
 	e := &event.Event{Namespace: "team-a", ID: "1", Source: "/shop", Type: "com.example.order.created"}
 	in := filter.NewInput(e)
 	cost := func(n int) float64 {
-		table := crowd(t, n)
+		// Evaluating CEL takes from pools, whose allocations vary.
+		table := crowd(t, n, "")
 		matched := 0
 		allocations := testing.AllocsPerRun(10, func() {
 			matched = 0
@@ -192,7 +193,7 @@ func TestTable_MatchTouchesOnlyWhatMatches(t *testing.T) {
 func BenchmarkTable_Match(b *testing.B) {
 	for _, n := range []int{10, 1_000, 10_000} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			table := crowd(b, n)
+			table := crowd(b, n, "event.source.startsWith('/shop')")
 			e := &event.Event{Namespace: "team-a", ID: "1", Source: "/shop", Type: "com.example.order.created"}
 			in := filter.NewInput(e)
 			matched := 0
@@ -209,7 +210,7 @@ func BenchmarkTable_Match(b *testing.B) {
 
 // BenchmarkNewTable shows what a change of one object costs at that number of subscriptions.
 func BenchmarkNewTable(b *testing.B) {
-	table := crowd(b, 10_000)
+	table := crowd(b, 10_000, "")
 	subs := slices.Collect(table.Subscriptions())
 	for b.Loop() {
 		routing.NewTable(nil, subs)
