@@ -257,6 +257,20 @@ func (d *Dispatcher) Ready() error {
 	return nil
 }
 
+// Accepting says whether events may be accepted; nil means yes. Until the first routing table is there,
+// they are accepted and wait.
+func (d *Dispatcher) Accepting() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	switch {
+	case d.failed != nil:
+		return errors.New("the event log does not take what came of deliveries")
+	case d.stopping:
+		return errors.New("the dispatcher is stopping")
+	}
+	return nil
+}
+
 // fail notes an error that no retry mends: the dispatcher stops taking events, and readiness says
 // why.
 func (d *Dispatcher) fail(err error) {

@@ -62,7 +62,7 @@ func newIngest(
 		Log:                  log,
 		AllowUnauthenticated: o.AllowUnauthenticatedIngest,
 		Quota:                newQuota(d, rates),
-		Ready:                d.Ready,
+		Ready:                d.Accepting,
 		Registerer:           registry,
 		Logger:               o.Logger,
 	}

@@ -22,7 +22,7 @@ func logOptions(o *RunOptions, platform *config.Config) eventlog.Options {
 		Dir:           o.DataDir,
 		MaxBytes:      platform.Storage.MaxBytes,
 		SyncAlways:    platform.Storage.SyncAlways,
-		DeadLetterAge: platform.Retention.DeadLetters.Age,
+		DeadLetterAge: platform.Retention.DeadLetters.Age, DeadLetterBytes: platform.Retention.DeadLetters.MaxBytes,
 		Logger:        o.Logger,
 	}
 }

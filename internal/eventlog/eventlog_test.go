@@ -274,3 +274,17 @@ func TestLog_BlockedReaderHoldsBackAndLosesNothing(t *testing.T) {
 		}
 	}
 }
+
+func TestLog_DropsTheOldestDeadLettersAtTheirLimit(t *testing.T) {
+	l := open(t, eventlog.Options{Dir: t.TempDir(), DeadLetterBytes: 8 << 10})
+	p := eventlog.Place{Namespace: "a", Subscription: "s", EndpointNamespace: "a", EndpointName: "e"}
+	for range 20 {
+		if _, err := l.StoreDeadLetter(p, make([]byte, 1<<10)).Wait(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	dead, err := l.DeadLettersFrom(t.Context(), "a", 1, 100)
+	if err != nil || len(dead) == 0 || len(dead) > 8 || dead[len(dead)-1].Seq != 20 {
+		t.Errorf("%d dead letters (%v), want the newest 8 KiB", len(dead), err)
+	}
+}

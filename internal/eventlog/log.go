@@ -31,6 +31,9 @@ type Options struct {
 	SyncInterval time.Duration
 	// DeadLetterAge is how long dead letters are kept; 0 means 30 days.
 	DeadLetterAge time.Duration
+	// DeadLetterBytes is how much of them is kept, the newest; 0 means that only the age and the
+	// storage bound them.
+	DeadLetterBytes int64
 	// KeyAge is how long Idempotency-Keys are kept; 0 means 24 hours. MaxKeys bounds their number
 	// (the oldest go); 0 means 100,000, about 28 MB of memory in the engine.
 	KeyAge  time.Duration

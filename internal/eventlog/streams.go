@@ -28,8 +28,17 @@ const (
 	subjectState       = "posthorn.state."
 )
 
-// createStreams creates or updates the streams. Only events have a byte limit, and refuse at it;
-// the others are bounded by the engine's own limit, and by what the dispatcher trims.
+// bytesOrUnlimited is a limit as JetStream writes it.
+func bytesOrUnlimited(n int64) int64 {
+	if n == 0 {
+		return -1
+	}
+	return n
+}
+
+// createStreams creates or updates the streams. Events have a byte limit, and refuse at it. Dead
+// letters may have one, and the oldest go. The others are bounded by the engine's own limit, and by what
+// the dispatcher trims.
 func (l *Log) createStreams(ctx context.Context) error {
 	for _, s := range []struct {
 		into *jetstream.Stream
@@ -42,6 +51,7 @@ func (l *Log) createStreams(ctx context.Context) error {
 		{&l.waiting, jetstream.StreamConfig{Name: streamWaiting, Subjects: []string{subjectWaiting + ">"}}},
 		{&l.deadLetters, jetstream.StreamConfig{
 			Name: streamDeadLetters, Subjects: []string{subjectDeadLetters + ">"}, MaxAge: l.opts.DeadLetterAge,
+			MaxBytes: bytesOrUnlimited(l.opts.DeadLetterBytes),
 		}},
 		{&l.attempts, jetstream.StreamConfig{Name: streamAttempts, Subjects: []string{subjectAttempts + ">"}}},
 		{&l.keys, jetstream.StreamConfig{
