@@ -23,7 +23,7 @@ func logOptions(o *RunOptions, platform *config.Config) eventlog.Options {
 		MaxBytes:      platform.Storage.MaxBytes,
 		SyncAlways:    platform.Storage.SyncAlways,
 		DeadLetterAge: platform.Retention.DeadLetters.Age, DeadLetterBytes: platform.Retention.DeadLetters.MaxBytes,
-		Logger:        o.Logger,
+		Logger: o.Logger,
 	}
 }
 
