@@ -102,8 +102,7 @@ var errMalformed = errors.New("malformed JSON")
 
 // withoutValue reduces an error of the JSON decoder to what holds no part of the document.
 func withoutValue(err error) error {
-	var wrongType *json.UnmarshalTypeError
-	if errors.As(err, &wrongType) {
+	if wrongType, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 		return fmt.Errorf("%w: field %q has another type", errMalformed, wrongType.Field)
 	}
 	return errMalformed

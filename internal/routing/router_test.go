@@ -335,7 +335,7 @@ func TestRun_NeedsTheRightsOfItsMarkersAndNoMore(t *testing.T) {
 	w := newWorld(t)
 	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: "dispatcher"}}
 	w.create(account)
-	read := []string{"get", "list", "watch"}
+	read := []string{"list", "watch"}
 	subjects := []rbacv1.Subject{{Kind: "ServiceAccount", Namespace: w.namespace, Name: "dispatcher"}}
 	meta := metav1.ObjectMeta{Name: "routing-" + w.namespace}
 	w.create(&rbacv1.ClusterRole{ObjectMeta: meta, Rules: []rbacv1.PolicyRule{{

@@ -234,6 +234,21 @@ func TestAPIServer_NothingIsWrittenWhileNothingChanges(t *testing.T) {
 	}
 }
 
+// circuitEvent returns the Kubernetes Event that tells of the endpoint's open circuit, or nil.
+func (w *world) circuitEvent(f *EndpointFacts) *eventsv1.Event {
+	w.Helper()
+	var list eventsv1.EventList
+	if err := w.client.List(w.Context(), &list, client.InNamespace(w.namespace)); err != nil {
+		w.Fatal(err)
+	}
+	for i, e := range list.Items {
+		if e.Reason == hookv1.ReasonCircuitOpen && e.Regarding.Name == f.Name.Name && string(e.Regarding.UID) == f.UID {
+			return &list.Items[i]
+		}
+	}
+	return nil
+}
+
 func TestAPIServer_TheRightsOfTheMarkersAreEnough(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -248,18 +263,16 @@ func TestAPIServer_TheRightsOfTheMarkersAreEnough(t *testing.T) {
 	f.Circuit = breaker.Snapshot{State: breaker.Open, Since: time.Now(), NextProbe: time.Now().Add(time.Minute)}
 	writer.UpdateEndpoint(f)
 	writer.UpdateSubscription(w.subscription("orders"))
-	w.eventually("the Kubernetes Event of the circuit", func() bool {
-		var list eventsv1.EventList
-		if err := w.client.List(t.Context(), &list, client.InNamespace(w.namespace)); err != nil {
-			t.Fatal(err)
-		}
-		for _, e := range list.Items {
-			if e.Reason == hookv1.ReasonCircuitOpen && e.Regarding.Name == "billing" && string(e.Regarding.UID) == f.UID {
-				return true
-			}
-		}
-		return false
-	})
+	w.eventually("the Kubernetes Event of the circuit", func() bool { return w.circuitEvent(&f) != nil })
+	// Once more: the recorder makes a series of it, by a patch.
+	for _, state := range []breaker.State{breaker.Closed, breaker.Open} {
+		f.Circuit.State = state
+		writer.UpdateEndpoint(f)
+		w.eventually("the circuit "+string(state), func() bool {
+			return string(w.readEndpoint("billing").Status.Circuit.State) == string(state)
+		})
+	}
+	w.eventually("the series of the Kubernetes Event", func() bool { return w.circuitEvent(&f).Series != nil })
 	w.eventually("Routed of the subscription", func() bool {
 		obj := &hookv1.WebhookSubscription{}
 		if err := w.client.Get(t.Context(), client.ObjectKey{Namespace: w.namespace, Name: "orders"}, obj); err != nil {

@@ -88,7 +88,7 @@ func recentFailures(failures []Failure) []hookv1.RecentFailure {
 		out = append(out, hookv1.RecentFailure{
 			LastFailure: lastFailure(f),
 			EventType:   bounded(f.EventType, maxEventType),
-			Attempt:     int32(min(max(f.Attempt, 0), 1000)), //nolint:gosec // bounded here
+			Attempt:     int32(min(max(f.Attempt, 0), 1000)),
 		})
 	}
 	return out

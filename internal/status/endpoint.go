@@ -114,7 +114,7 @@ func (f *EndpointFacts) circuitCondition() (metav1.Condition, time.Time) {
 // yet is closed, and one that stays closed keeps the time since which it is: a breaker that was made
 // anew after a restart does not know it.
 func circuitStatus(b breaker.Snapshot, stored *hookv1.CircuitStatus) *hookv1.CircuitStatus {
-	failures := int32(min(max(b.ConsecutiveFailures, 0), 1<<30)) //nolint:gosec // bounded here
+	failures := int32(min(max(b.ConsecutiveFailures, 0), 1<<30))
 	s := &hookv1.CircuitStatus{
 		State:               hookv1.CircuitState(b.State),
 		Since:               optionalSeconds(b.Since),

@@ -62,17 +62,20 @@ func TestEndpointFacts_BecomeConditions(t *testing.T) {
 			func(f *EndpointFacts) {
 				f.DestinationError = &egress.Refusal{Class: egress.Private, Host: "db.example.com"}
 			},
-			[]brief{{"DestinationAllowed", "False", "AddressNotAllowed", 2}, closed, loaded}, "a private address",
+			[]brief{{"DestinationAllowed", "False", "AddressNotAllowed", 2}, closed, loaded},
+			"a private address",
 		},
 		"an address of the cluster": {
 			func(f *EndpointFacts) {
 				f.DestinationError = &egress.Refusal{Class: egress.Cluster, Host: "x.team-a.svc"}
 			},
-			[]brief{{"DestinationAllowed", "False", "ClusterAddress", 2}, closed, loaded}, "serviceRef",
+			[]brief{{"DestinationAllowed", "False", "ClusterAddress", 2}, closed, loaded},
+			"serviceRef",
 		},
 		"a name that does not resolve": {
 			func(f *EndpointFacts) { f.DestinationError = errors.New("lookup on 10.96.0.10:53: no such host") },
-			[]brief{{"DestinationAllowed", "Unknown", "HostNotFound", 2}, closed, loaded}, "does not resolve",
+			[]brief{{"DestinationAllowed", "Unknown", "HostNotFound", 2}, closed, loaded},
+			"does not resolve",
 		},
 		"an open circuit": {
 			func(f *EndpointFacts) {
@@ -83,28 +86,33 @@ func TestEndpointFacts_BecomeConditions(t *testing.T) {
 		},
 		"a half-open circuit": {
 			func(f *EndpointFacts) { f.Circuit.State = breaker.HalfOpen },
-			[]brief{allowed, {"CircuitClosed", "False", "CircuitHalfOpen", 2}, loaded}, "probe",
+			[]brief{allowed, {"CircuitClosed", "False", "CircuitHalfOpen", 2}, loaded},
+			"probe",
 		},
 		"a circuit that nobody asked for yet": {
 			func(f *EndpointFacts) { f.Circuit = breaker.Snapshot{} }, []brief{allowed, closed, loaded}, "",
 		},
 		"disabled by 410": {
 			func(f *EndpointFacts) { f.DisabledSince, f.DisabledReason = noon, DisabledGone },
-			[]brief{allowed, {"CircuitClosed", "False", "EndpointDisabled", 2}, loaded}, "410 Gone: change its spec",
+			[]brief{allowed, {"CircuitClosed", "False", "EndpointDisabled", 2}, loaded},
+			"410 Gone: change its spec",
 		},
 		"disabled for failing": {
 			func(f *EndpointFacts) { f.DisabledSince, f.DisabledReason = noon, DisabledFailing },
-			[]brief{allowed, {"CircuitClosed", "False", "EndpointDisabled", 2}, loaded}, "disableAfter",
+			[]brief{allowed, {"CircuitClosed", "False", "EndpointDisabled", 2}, loaded},
+			"disableAfter",
 		},
 		"not routed": {
 			func(f *EndpointFacts) {
 				f.Routed, f.NotRoutedReason, f.NotRoutedMessage = false, hookv1.ReasonInvalidSpec, "WebhookEndpoint billing is not routed: because."
 			},
-			[]brief{allowed, closed, {"Routed", "False", "InvalidSpec", 2}}, "because",
+			[]brief{allowed, closed, {"Routed", "False", "InvalidSpec", 2}},
+			"because",
 		},
 		"not routed for a cause that is not given": {
 			func(f *EndpointFacts) { f.Routed = false },
-			[]brief{allowed, closed, {"Routed", "False", "CredentialsPending", 2}}, "see the condition Ready",
+			[]brief{allowed, closed, {"Routed", "False", "CredentialsPending", 2}},
+			"see the condition Ready",
 		},
 	}
 	for name, tc := range tests {

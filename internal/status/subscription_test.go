@@ -46,27 +46,33 @@ func TestSubscriptionFacts_BecomeConditions(t *testing.T) {
 		"failing":   {func(f *SubscriptionFacts) { f.Delivering = Failing }, []brief{loaded, {"Delivering", "False", "Failing", 2}}, "status.recentFailures"},
 		"the endpoint disabled": {
 			func(f *SubscriptionFacts) { f.Delivering = EndpointDisabled },
-			[]brief{loaded, {"Delivering", "False", "EndpointDisabled", 2}}, "posthorn.dev/enable",
+			[]brief{loaded, {"Delivering", "False", "EndpointDisabled", 2}},
+			"posthorn.dev/enable",
 		},
 		"the endpoint gone": {
 			func(f *SubscriptionFacts) { f.Delivering = EndpointHeld },
-			[]brief{loaded, {"Delivering", "False", "EndpointNotRouted", 2}}, "WebhookEndpoint billing does not exist or does not admit",
+			[]brief{loaded, {"Delivering", "False", "EndpointNotRouted", 2}},
+			"WebhookEndpoint billing does not exist or does not admit",
 		},
 		"another namespace's endpoint gone, or closed": {
 			func(f *SubscriptionFacts) { f.Delivering, f.Endpoint.Namespace = EndpointHeld, "platform" },
-			[]brief{loaded, {"Delivering", "False", "RefNotPermitted", 2}}, "WebhookEndpoint platform/billing does not exist or does not admit",
+			[]brief{loaded, {"Delivering", "False", "RefNotPermitted", 2}},
+			"WebhookEndpoint platform/billing does not exist or does not admit",
 		},
 		"the namespace over its share": {
 			func(f *SubscriptionFacts) { f.OverShare = true },
-			[]brief{loaded, {"Delivering", "False", "NamespaceOverShare", 2}}, "Namespace team-a holds its full share",
+			[]brief{loaded, {"Delivering", "False", "NamespaceOverShare", 2}},
+			"Namespace team-a holds its full share",
 		},
 		"failing, and over its share for that": {
 			func(f *SubscriptionFacts) { f.OverShare, f.Delivering = true, Failing },
-			[]brief{loaded, {"Delivering", "False", "Failing", 2}}, "; the namespace holds its full share",
+			[]brief{loaded, {"Delivering", "False", "Failing", 2}},
+			"; the namespace holds its full share",
 		},
 		"not routed": {
 			func(f *SubscriptionFacts) { f.Routed = false },
-			[]brief{{"Routed", "False", "EndpointNotRouted", 2}, {"Delivering", "True", "Healthy", 2}}, "No delivery",
+			[]brief{{"Routed", "False", "EndpointNotRouted", 2}, {"Delivering", "True", "Healthy", 2}},
+			"No delivery",
 		},
 	}
 	for name, tc := range tests {
