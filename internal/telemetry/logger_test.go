@@ -5,12 +5,12 @@ package telemetry_test
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"flag"
 	"io"
 	"log/slog"
 	"strings"
+	"sync"
 	"testing"
 
 	"k8s.io/klog/v2"
@@ -78,12 +78,19 @@ func TestNewLogger_WritesTheFormatFromTheLevelOn(t *testing.T) {
 	}
 }
 
-// TestInstall_RedirectsEveryLogger is not parallel: the loggers it looks at are the process's.
-func TestInstall_RedirectsEveryLogger(t *testing.T) {
-	var out bytes.Buffer
-	telemetry.Install(telemetry.NewLogger(&out, telemetry.LogOptions{}))
+// processLog is what the process logs once Install has run. The loggers are the process's, and
+// controller-runtime takes one only once, so that the tests share it.
+var processLog = sync.OnceValue(func() *bytes.Buffer {
+	out := new(bytes.Buffer)
+	telemetry.Install(telemetry.NewLogger(out, telemetry.LogOptions{}))
+	return out
+})
 
-	slog.InfoContext(context.Background(), "From slog")
+// TestInstall_RedirectsEveryLogger is not parallel: others would write into the same log.
+func TestInstall_RedirectsEveryLogger(t *testing.T) {
+	out := processLog()
+	out.Reset()
+	slog.InfoContext(t.Context(), "From slog")
 	log.Log.Info("From controller-runtime")
 	klog.InfoS("From klog")
 	for _, want := range []string{"From slog", "From controller-runtime", "From klog"} {
