@@ -37,6 +37,10 @@ type Stored struct {
 	DeadLetter DeadLetterReason
 	// DeadAt is when it ended.
 	DeadAt time.Time
+	// DeadEndpoint and DeadAttempts are where it was to go and how often that was tried, in its delivery
+	// to a dead-letter endpoint.
+	DeadEndpoint Name
+	DeadAttempts int
 	// Event is the event's record.
 	Event []byte
 }
@@ -62,6 +66,9 @@ const (
 	storedDeadLetter
 	storedDeadAt
 	storedEvent
+	storedDeadEndpointNamespace
+	storedDeadEndpointName
+	storedDeadAttempts
 )
 
 // Append appends the record and returns the longer slice.
@@ -82,6 +89,9 @@ func (s *Stored) Append(dst []byte) []byte {
 	dst = wire.AppendTime(dst, storedLastTime, s.LastTime)
 	dst = wire.AppendString(dst, storedDeadLetter, string(s.DeadLetter))
 	dst = wire.AppendTime(dst, storedDeadAt, s.DeadAt)
+	dst = wire.AppendString(dst, storedDeadEndpointNamespace, s.DeadEndpoint.Namespace)
+	dst = wire.AppendString(dst, storedDeadEndpointName, s.DeadEndpoint.Name)
+	dst = wire.AppendInt(dst, storedDeadAttempts, s.DeadAttempts)
 	return wire.AppendBytes(dst, storedEvent, s.Event)
 }
 
@@ -111,6 +121,8 @@ func (s *Stored) set(f wire.Field) {
 		s.InFlight = f.Bool()
 	case storedLastReason:
 		s.LastReason = FailureReason(f.String())
+	case storedDeadAttempts:
+		s.DeadAttempts = f.Int()
 	case storedLastStatus:
 		s.LastStatus = f.Int()
 	case storedDeadLetter:
@@ -147,6 +159,10 @@ func (s *Stored) text(n wire.Number) *string {
 		return &s.Endpoint.Namespace
 	case storedEndpointName:
 		return &s.Endpoint.Name
+	case storedDeadEndpointNamespace:
+		return &s.DeadEndpoint.Namespace
+	case storedDeadEndpointName:
+		return &s.DeadEndpoint.Name
 	}
 	return nil
 }

@@ -127,7 +127,7 @@ func (l *Log) DeadLetters(ctx context.Context, q Query) (Page, error) {
 	}
 	var all []delivery.Record
 	var seqs []uint64
-	for from := uint64(1); ; {
+	for from, end := uint64(1), false; !end; {
 		found, err := l.log.DeadLettersFrom(ctx, q.Namespace, from, deadPerRead)
 		if err != nil {
 			return Page{}, err
@@ -135,7 +135,7 @@ func (l *Log) DeadLetters(ctx context.Context, q Query) (Page, error) {
 		for _, m := range found {
 			from = m.Seq + 1
 			if before.seq != 0 && m.Seq >= before.seq {
-				found = nil
+				end = true
 				break
 			}
 			r, err := deadLetter(m.Data)
@@ -149,9 +149,7 @@ func (l *Log) DeadLetters(ctx context.Context, q Query) (Page, error) {
 		if keep := q.limit() + 1; len(all) > keep {
 			all, seqs = slices.Clone(all[len(all)-keep:]), slices.Clone(seqs[len(seqs)-keep:])
 		}
-		if len(found) < deadPerRead {
-			break
-		}
+		end = end || len(found) == 0
 	}
 	page := Page{}
 	if len(all) > q.limit() {
@@ -195,7 +193,7 @@ func (l *Log) Event(ctx context.Context, namespace, deliveryID string) (*event.E
 				return e, nil
 			}
 		}
-		if len(found) < deadPerRead {
+		if len(found) == 0 {
 			break
 		}
 	}

@@ -45,14 +45,18 @@ func (d *Dispatcher) send(t *task) {
 		return
 	}
 	d.mu.Lock()
-	endpoint, spec := t.lane.endpoint, t.sub.spec
+	endpoint, spec, kind := t.lane.endpoint, t.sub.spec, t.kind()
+	maxAge := t.sub.policy(kind).MaxAge
 	d.mu.Unlock()
-	if endpoint == nil || spec == nil && t.kind() == delivery.KindEvent {
+	now := time.Now()
+	switch {
+	case endpoint == nil || spec == nil && kind == delivery.KindEvent:
 		d.giveBack(t, time.Time{}) // deleted between the choice and now
 		return
-	}
-	now := time.Now()
-	if t.tooOld(t.sub.policy(t.kind()).MaxAge, now) {
+	case kind == delivery.KindDeadLetter && !endpoint.AdmitsNamespace(t.sub.name.Namespace):
+		d.giveBack(t, now.Add(grantInterval))
+		return
+	case t.tooOld(maxAge, now):
 		d.expire(t, now)
 		return
 	}
@@ -67,6 +71,10 @@ func (d *Dispatcher) send(t *task) {
 	}
 	d.finish(t, endpoint, &response, now)
 }
+
+// grantInterval is how often a dead letter looks again for the grant of its dead-letter endpoint in
+// another namespace.
+const grantInterval = time.Minute
 
 // payloadFailed is what an attempt log shows of an event that no body could be made of.
 const payloadFailed = "The body could not be made of this event; check payload.transform of the subscription against the event's data."
@@ -122,9 +130,7 @@ func (d *Dispatcher) giveBack(t *task, due time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	now := time.Now()
-	if c := t.lane.circuit; c != nil {
-		c.breaker.Release(now)
-	}
+	defer d.release(t, now)
 	if t.waiting.seq == 0 { // not stored yet, or parked by a step that is still with the flusher
 		t.state = taskQueued
 		d.park(t, now)
@@ -149,10 +155,8 @@ func (t *task) tooOld(maxAge time.Duration, now time.Time) bool {
 func (d *Dispatcher) expire(t *task, now time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if c := t.lane.circuit; c != nil {
-		c.breaker.Release(now)
-	}
 	d.kill(t, delivery.DeadExpired, now)
+	d.release(t, now)
 }
 
 // deadLetterHeaders tell a dead-letter endpoint why the delivery ended.
@@ -163,6 +167,8 @@ func (t *task) deadLetterHeaders() []delivery.HeaderField {
 	h := []delivery.HeaderField{
 		{Name: delivery.HeaderDeadLetterReason, Value: string(t.last.DeadLetter)},
 		{Name: delivery.HeaderDeadLetterSubscription, Value: t.sub.name.String()},
+		{Name: delivery.HeaderDeadLetterEndpoint, Value: t.last.DeadEndpoint.String()},
+		{Name: delivery.HeaderDeadLetterAttempts, Value: strconv.Itoa(t.last.DeadAttempts)},
 	}
 	if t.last.LastStatus != 0 {
 		h = append(h, delivery.HeaderField{Name: delivery.HeaderDeadLetterStatusCode, Value: strconv.Itoa(t.last.LastStatus)})
@@ -180,13 +186,11 @@ func (d *Dispatcher) finish(t *task, e *delivery.Endpoint, r *delivery.Response,
 	now := time.Now()
 	l := t.lane
 	if r.Reason == delivery.ReasonInterrupted {
-		if l.circuit != nil {
-			l.circuit.breaker.Release(now)
-		}
 		d.interrupted(t)
+		d.release(t, now)
 		return
 	}
-	d.judge(l, r, now)
+	d.judge(t, r, now)
 	t.attempts++
 	policy := t.sub.policy(t.kind())
 	wait, retries := policy.Next(t.attempts, r.RetryAfter, rand.Float64()) //nolint:gosec // jitter is no secret
@@ -203,7 +207,7 @@ func (d *Dispatcher) finish(t *task, e *delivery.Endpoint, r *delivery.Response,
 		d.disable(l, e, disabledGone, now)
 	}
 	d.settle(t, &record, decision.DeadLetter, now)
-	d.react(l, r, now)
+	d.react(t, r, now)
 }
 
 // settle hands the outcome of an attempt to the flusher.
@@ -230,19 +234,23 @@ func (d *Dispatcher) interrupted(t *task) {
 }
 
 // judge tells the circuit and the lane how the endpoint did.
-func (d *Dispatcher) judge(l *lane, r *delivery.Response, now time.Time) {
-	verdict := r.Verdict()
-	if l.circuit != nil {
-		l.circuit.breaker.Record(verdict, now)
-	}
+func (d *Dispatcher) judge(t *task, r *delivery.Response, now time.Time) {
+	l, verdict := t.lane, r.Verdict()
+	t.report(verdict, now)
+	since := l.failingSince
 	switch {
 	case verdict == breaker.Success:
 		l.failingSince, l.backoff = time.Time{}, 0
-	case l.failingSince.IsZero() && verdict == breaker.Failure:
+	case since.IsZero() && verdict == breaker.Failure:
 		l.failingSince = now
 	}
+	if e := l.endpoint; e != nil && e.DisableAfter > 0 && l.failingSince != since {
+		d.saveEndpoint(l) // the time before a restart counts too
+	}
 	if r.Reason == delivery.ReasonRateLimited {
-		l.backoff = min(max(2*l.backoff, minPause), maxPause)
+		if !now.Before(l.paused) { // answers to requests side by side count once
+			l.backoff = min(max(2*l.backoff, minPause), maxPause)
+		}
 		l.paused = now.Add(max(l.backoff, min(r.RetryAfter, maxPause)))
 	}
 }
@@ -254,9 +262,11 @@ const (
 )
 
 // react acts on what the attempt changed: a circuit that opened or closed, an endpoint to disable.
-func (d *Dispatcher) react(l *lane, r *delivery.Response, now time.Time) {
-	if l.circuit != nil {
-		d.circuitMoved(l.circuit, now)
+func (d *Dispatcher) react(t *task, r *delivery.Response, now time.Time) {
+	l := t.lane
+	if c := t.circuit; c != nil {
+		t.circuit = nil
+		d.circuitMoved(c, now)
 	}
 	if e := l.endpoint; e != nil && e.DisableAfter > 0 && l.disabled == nil && !l.failingSince.IsZero() &&
 		now.Sub(l.failingSince) >= e.DisableAfter && r.Reason != delivery.ReasonNone {

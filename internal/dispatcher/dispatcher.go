@@ -48,6 +48,9 @@ type Options struct {
 	// Hold is how long the deliveries of a deleted object wait for one of the same name; 0 means 10
 	// minutes.
 	Hold time.Duration
+	// MaxUnsettled is how long a request in flight may keep its event unsettled, before the delivery is
+	// stored; 0 means 5 s.
+	MaxUnsettled time.Duration
 	// StopTimeout is how long Stop waits for requests in flight; 0 means 65 s, more than the longest
 	// timeout of an endpoint. What is still in flight then is sent again after the next start.
 	StopTimeout time.Duration
@@ -155,6 +158,9 @@ func New(o Options) (*Dispatcher, error) {
 	}
 	if o.Hold == 0 {
 		o.Hold = 10 * time.Minute
+	}
+	if o.MaxUnsettled == 0 {
+		o.MaxUnsettled = maxUnsettledTime
 	}
 	if o.StopTimeout == 0 {
 		o.StopTimeout = 65 * time.Second

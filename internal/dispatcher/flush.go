@@ -352,9 +352,15 @@ func (d *Dispatcher) forwarded(o *op) {
 	d.shelveAt(d.laneOf(o.forward.Endpoint), w)
 }
 
-// shelveAt puts a stored delivery where it waits for a lane, which for the delivery of a dead letter is
-// not the subscription's own. The caller holds the mutex.
+// shelveAt puts a stored delivery where it waits: in the lane given for the delivery of a dead letter,
+// and otherwise in the one that the subscription names now, which may have changed while the delivery
+// was in flight. The caller holds the mutex.
 func (d *Dispatcher) shelveAt(l *lane, w waiting) {
+	if w.isDeadLetter() {
+		l = d.laneOf(l.name) // it may have been forgotten meanwhile
+	} else {
+		l = w.sub.lane
+	}
 	if w.sub.holds() && !w.isDeadLetter() {
 		l.held[w.sub] = append(l.held[w.sub], w)
 		return

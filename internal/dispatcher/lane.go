@@ -97,9 +97,20 @@ func (l *lane) parks(s *subscription, now time.Time) bool {
 // configure takes over a new spec.
 func (l *lane) configure(e *delivery.Endpoint) {
 	l.endpoint, l.invalid, l.gone, l.seen = e, nil, time.Time{}, true
-	l.limiter = nil
-	if e.Rate > 0 {
-		l.limiter = rate.NewLimiter(rate.Limit(e.Rate), max(e.Burst, 1))
+	l.limit(e.Rate, max(e.Burst, 1))
+}
+
+// limit takes over a rate limit. What was used up of the one before stays used up: a change of spec
+// grants no burst.
+func (l *lane) limit(perSecond float64, burst int) {
+	switch {
+	case perSecond <= 0:
+		l.limiter = nil
+	case l.limiter == nil:
+		l.limiter = rate.NewLimiter(rate.Limit(perSecond), burst)
+	default:
+		l.limiter.SetLimit(rate.Limit(perSecond))
+		l.limiter.SetBurst(burst)
 	}
 }
 
@@ -125,7 +136,8 @@ func (l *lane) next(now time.Time) (t *task, wait time.Duration) {
 	}
 	if l.limiter != nil {
 		if tokens := l.limiter.TokensAt(now); tokens < 1 {
-			return nil, time.Duration((1 - tokens) / float64(l.limiter.Limit()) * float64(time.Second))
+			wait := time.Duration((1 - tokens) / float64(l.limiter.Limit()) * float64(time.Second))
+			return nil, max(wait, time.Millisecond) // never 0: nobody else would call
 		}
 	}
 	ok, wait := l.circuit.acquire(now)
@@ -135,7 +147,9 @@ func (l *lane) next(now time.Time) (t *task, wait time.Duration) {
 	if l.limiter != nil {
 		l.limiter.AllowN(now, 1)
 	}
-	return l.take(now), 0
+	t = l.take(now)
+	t.circuit = l.circuit
+	return t, 0
 }
 
 // take removes the next task. Stored ones and new ones take turns, so that neither starves.

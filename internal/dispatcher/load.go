@@ -30,8 +30,13 @@ func (d *Dispatcher) Load(ctx context.Context, u routing.Update) error {
 	now := time.Now()
 	d.loadEndpoints(u, now)
 	d.loadSubscriptions(u, now)
-	positions := d.newPositions(last)
+	begun := d.newPositions(last)
 	d.mu.Unlock()
+
+	positions := make(map[eventlog.StateKey][]byte, len(begun))
+	for name, p := range begun {
+		positions[eventlog.StateKey{Kind: statePosition, Namespace: name.Namespace, Name: name.Name}] = encode(p)
+	}
 
 	if err := d.log.PutState(ctx, positions); err != nil {
 		return fmt.Errorf("store start positions: %w", err)
@@ -39,8 +44,10 @@ func (d *Dispatcher) Load(ctx context.Context, u routing.Update) error {
 
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for key := range positions {
-		d.subs[delivery.Name{Namespace: key.Namespace, Name: key.Name}].positioned = true
+	for name, p := range begun {
+		d.restored.positions[name] = p
+		d.subs[name].positioned = true
+		d.logger.Info("Began subscription", "subscription", name.String(), "position", p.Start)
 	}
 	if first := d.table == nil; first {
 		close(d.loaded)
@@ -160,6 +167,7 @@ func (d *Dispatcher) joinCircuit(l *lane, e *delivery.Endpoint, now time.Time) {
 		c = &circuit{key: key, lanes: map[*lane]struct{}{}, breaker: breaker.New(e.Breaker, now)}
 		if snapshot, ok := d.restored.circuits[key]; ok {
 			c.breaker = breaker.Restore(e.Breaker, snapshot, now)
+			delete(d.restored.circuits, key) // from here on the circuit knows better
 		}
 		c.reported = c.breaker.State()
 		d.circuits[key] = c
@@ -243,9 +251,10 @@ func (d *Dispatcher) parkQueue(l *lane, match func(*task) bool, now time.Time) {
 	}
 }
 
-// newPositions gives every subscription that can be routed and has no position one.
-func (d *Dispatcher) newPositions(last uint64) map[eventlog.StateKey][]byte {
-	positions := map[eventlog.StateKey][]byte{}
+// newPositions gives every subscription that can be routed and has no position one. The caller stores
+// them before they count.
+func (d *Dispatcher) newPositions(last uint64) map[delivery.Name]position {
+	begun := map[delivery.Name]position{}
 	for name, s := range d.subs {
 		if s.spec == nil || s.positioned {
 			continue
@@ -259,11 +268,9 @@ func (d *Dispatcher) newPositions(last uint64) map[eventlog.StateKey][]byte {
 		}
 		p := position{UID: s.spec.UID, Start: last}
 		s.start, s.uid = p.Start, p.UID
-		positions[eventlog.StateKey{Kind: statePosition, Namespace: name.Namespace, Name: name.Name}] = encode(p)
-		d.restored.positions[name] = p
-		d.logger.Info("Began subscription", "subscription", name.String(), "position", last)
+		begun[name] = p
 	}
-	return positions
+	return begun
 }
 
 // encode is a value as JSON. Only values that always encode are given to it.

@@ -68,10 +68,16 @@ type recovery struct {
 	lastWaiting, lastDeadLetter uint64
 	// recorded holds the pairs of the flushes since ScanFrom.
 	recorded map[pair]done
-	// late holds the pairs whose waiting delivery is stored behind the last flush, with the attempts
-	// that it was stored after, and dead those with a dead letter there.
-	late map[pair]int
+	// late holds the pairs whose waiting delivery is stored behind the last flush, and dead those with
+	// a dead letter there.
+	late map[pair]lateStep
 	dead map[pair]struct{}
+}
+
+// lateStep is the newest waiting delivery of a pair that is stored behind the last flush.
+type lateStep struct {
+	attempts int
+	seq      uint64
 }
 
 // recover reads where the last run stopped.
@@ -79,7 +85,7 @@ func (d *Dispatcher) recover(ctx context.Context) (checkpoint, error) {
 	if err := d.restore(ctx); err != nil {
 		return checkpoint{}, err
 	}
-	r := &recovery{recorded: map[pair]done{}, late: map[pair]int{}, dead: map[pair]struct{}{}}
+	r := &recovery{recorded: map[pair]done{}, late: map[pair]lateStep{}, dead: map[pair]struct{}{}}
 	c, err := d.readFlushes(ctx, r)
 	if err != nil {
 		return c, err
@@ -249,15 +255,15 @@ func (d *Dispatcher) readLateWaiting(ctx context.Context, r *recovery) error {
 			return
 		}
 		p := pair{s.EventSeq, s.Subscription, s.Kind}
-		if known, ok := r.late[p]; ok && known >= s.Attempts {
+		known, again := r.late[p]
+		if known.attempts > s.Attempts {
 			return
 		}
 		_, ended := r.dead[p]
 		if ended || r.recorded[p].ended {
 			return
 		}
-		_, again := r.late[p]
-		r.late[p] = s.Attempts
+		r.late[p] = lateStep{s.Attempts, m.Seq}
 		if s.Kind == delivery.KindEvent && !again {
 			outcome := delivery.OutcomeParked
 			if s.Attempts > 0 {
@@ -346,7 +352,7 @@ func (r *recovery) superseded(s *delivery.Stored, seq uint64) bool {
 		return true
 	}
 	if late, ok := r.late[p]; ok {
-		return late > s.Attempts || late == s.Attempts && seq <= r.lastWaiting
+		return seq != late.seq
 	}
 	known, ok := r.recorded[p]
 	return ok && (known.ended || known.attempts > s.Attempts)

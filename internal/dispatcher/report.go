@@ -56,6 +56,11 @@ func (d *Dispatcher) report(now time.Time) {
 		d.mu.Unlock()
 		return
 	}
+	for _, s := range d.subs {
+		if s.lane != nil && s.delivering != d.health(s, now) {
+			s.dirty, s.lane.dirty = true, true // the lane too: that is where the oldest is looked for
+		}
+	}
 	oldest := d.oldestPending()
 	var endpoints []status.EndpointFacts
 	var subscriptions []status.SubscriptionFacts
@@ -68,7 +73,6 @@ func (d *Dispatcher) report(now time.Time) {
 		if s.spec == nil && s.invalid == nil {
 			continue
 		}
-		s.dirty = s.dirty || s.delivering != d.health(s, now)
 		if s.dirty {
 			subscriptions = append(subscriptions, d.subscriptionFacts(s, now, oldest[s]))
 		}

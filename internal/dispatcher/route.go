@@ -143,6 +143,7 @@ func forwarded(dead *delivery.Stored, to delivery.Name) *delivery.Stored {
 	f := *dead
 	f.Kind, f.Endpoint, f.Attempts, f.Due = delivery.KindDeadLetter, to, 0, time.Time{}
 	f.AcceptedAt = dead.DeadAt // its own age begins now
+	f.DeadEndpoint, f.DeadAttempts = dead.Endpoint, dead.Attempts
 	return &f
 }
 

@@ -53,11 +53,7 @@ func (d *Dispatcher) touch(l *lane) {
 
 // saveCircuit has a circuit's state stored.
 func (d *Dispatcher) saveCircuit(c *circuit) {
-	key := eventlog.StateKey{Kind: stateCircuit, Namespace: c.key.namespace, Name: c.key.name}
-	if c.key.shared {
-		key.Kind = stateHost
-	}
-	d.changed[key] = encode(c.breaker.Snapshot())
+	d.changed[c.key.stateKey()] = encode(c.breaker.Snapshot())
 }
 
 // disable ends all that waits for an endpoint, and whatever comes for it, until its spec changes or
@@ -110,6 +106,7 @@ func (d *Dispatcher) stateLoop() {
 			flush = d.saveCounters(flush)
 		}
 		d.storeState()
+		d.removeState()
 	})
 	d.saveCounters(flush)
 	d.storeState()

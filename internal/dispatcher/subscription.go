@@ -128,10 +128,10 @@ func (s *subscription) holds() bool {
 }
 
 // takes reports whether the subscription wants events at all: it is valid, and its endpoint is
-// there, or was within the hold.
+// there, be it as an object that cannot be used at the moment, or was there within the hold.
 func (s *subscription) takes(now time.Time, hold time.Duration) bool {
 	if s.spec == nil || !s.positioned {
 		return false
 	}
-	return s.lane.endpoint != nil || s.lane.within(now, hold)
+	return s.lane.endpoint != nil || s.lane.invalid != nil || s.lane.within(now, hold)
 }

@@ -6,6 +6,7 @@ package dispatcher
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/posthorn-dev/posthorn/internal/delivery"
@@ -51,7 +52,7 @@ func (d *Dispatcher) relieve(now time.Time) {
 			d.parkQueue(l, func(*task) bool { return true }, now)
 		}
 	}
-	d.window.overdue(now, func(e *entry) {
+	d.window.overdue(now, d.opts.MaxUnsettled, func(e *entry) {
 		for _, t := range e.tasks {
 			if t.state == taskInFlight && !t.recorded {
 				d.park(t, now)
@@ -204,13 +205,12 @@ func (d *Dispatcher) forgetLane(name delivery.Name, l *lane) {
 		delete(l.circuit.lanes, l)
 		if len(l.circuit.lanes) == 0 {
 			delete(d.circuits, l.circuit.key)
+			d.removals = append(d.removals, l.circuit.key.stateKey())
 		}
 	}
 	delete(d.lanes, name)
 	delete(d.restored.endpoints, name)
-	for _, kind := range []string{stateEndpoint, stateCircuit} {
-		d.removals = append(d.removals, eventlog.StateKey{Kind: kind, Namespace: name.Namespace, Name: name.Name})
-	}
+	d.removals = append(d.removals, eventlog.StateKey{Kind: stateEndpoint, Namespace: name.Namespace, Name: name.Name})
 }
 
 // busy reports whether a dead letter of the subscription is on its way to a dead-letter endpoint.
@@ -225,10 +225,21 @@ func (d *Dispatcher) busy(s *subscription) bool {
 	return false
 }
 
-// removeState removes the small state of what was forgotten.
-func (d *Dispatcher) removeState(ctx context.Context) {
+// removeState removes the small state of what was forgotten, and has not come back since. It takes
+// turns with Load and with the storing of state, so that it never removes what was stored anew.
+func (d *Dispatcher) removeState() {
 	d.mu.Lock()
-	keys := d.removals
+	none := len(d.removals) == 0
+	d.mu.Unlock()
+	if none {
+		return
+	}
+	ctx, cancel := context.WithTimeout(d.storing, storeTimeout)
+	defer cancel()
+	d.loading.Lock()
+	defer d.loading.Unlock()
+	d.mu.Lock()
+	keys := slices.DeleteFunc(d.removals, d.remembered)
 	d.removals = nil
 	d.mu.Unlock()
 	for _, k := range keys {
@@ -236,4 +247,17 @@ func (d *Dispatcher) removeState(ctx context.Context) {
 			d.logger.Warn("Failed to remove state", "key", k.String(), "error", err)
 		}
 	}
+}
+
+// remembered reports whether there is an object again that a key of the small state is about. The
+// caller holds the mutex.
+func (d *Dispatcher) remembered(k eventlog.StateKey) bool {
+	name := delivery.Name{Namespace: k.Namespace, Name: k.Name}
+	switch k.Kind {
+	case statePosition:
+		return d.subs[name] != nil
+	case stateEndpoint:
+		return d.lanes[name] != nil
+	}
+	return d.circuits[circuitKey{k.Namespace, k.Name, k.Kind == stateHost}] != nil
 }

@@ -69,6 +69,9 @@ type task struct {
 	sub   *subscription
 	lane  *lane
 	state taskState
+	// circuit is the one that let the request through, and that is told what came of it: the lane may
+	// stand behind another one by then. It is nil once it was told.
+	circuit *circuit
 	// entry is its unsettled event; nil once that was recorded, and for what came from storage.
 	entry *entry
 	// message is its event; nil until what came from storage is loaded.
@@ -104,6 +107,7 @@ func (t *task) stored() *delivery.Stored {
 	if t.last != nil {
 		s.LastReason, s.LastStatus, s.LastTime = t.last.LastReason, t.last.LastStatus, t.last.LastTime
 		s.DeadLetter, s.DeadAt = t.last.DeadLetter, t.last.DeadAt
+		s.DeadEndpoint, s.DeadAttempts = t.last.DeadEndpoint, t.last.DeadAttempts
 	}
 	return s
 }

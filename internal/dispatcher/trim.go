@@ -17,7 +17,7 @@ const trimInterval = 15 * time.Second
 // trimAt is how full the events may be before settled ones are removed though they are young enough.
 const trimAt = 0.8
 
-// trimLoop removes what is settled and old, and what was forgotten.
+// trimLoop removes what is settled and old.
 func (d *Dispatcher) trimLoop() {
 	d.every(trimInterval, func(now time.Time) {
 		ctx, cancel := context.WithTimeout(d.storing, time.Minute)
@@ -25,7 +25,6 @@ func (d *Dispatcher) trimLoop() {
 		if err := errors.Join(d.trimEvents(ctx, now), d.trimAttempts(ctx, now)); err != nil {
 			d.logger.Warn("Failed to trim", "error", err)
 		}
-		d.removeState(ctx)
 	})
 }
 

@@ -14,8 +14,8 @@ import (
 const (
 	maxUnsettledEvents = 10_000
 	maxUnsettledTasks  = 8_192
-	// maxUnsettledTime is how long an event may keep the floor down. What still waits then, or hangs
-	// in flight, is parked, and the event settles.
+	// maxUnsettledTime is how long an event may keep the floor down, where Options do not say. What
+	// still waits then, or hangs in flight, is parked, and the event settles.
 	maxUnsettledTime = 5 * time.Second
 )
 
@@ -84,9 +84,9 @@ func (w *window) settle() []*entry {
 }
 
 // overdue calls park for the events that have been unsettled for too long.
-func (w *window) overdue(now time.Time, park func(*entry)) {
+func (w *window) overdue(now time.Time, longest time.Duration, park func(*entry)) {
 	for _, e := range w.entries[w.head:] {
-		if now.Sub(e.read) < maxUnsettledTime {
+		if now.Sub(e.read) < longest {
 			return
 		}
 		if e.left > 0 {

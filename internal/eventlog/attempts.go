@@ -42,12 +42,21 @@ func (l *Log) Flushes(ctx context.Context, from, to uint64) ([]Message, error) {
 	if to < from {
 		return nil, nil
 	}
-	n := int(to - from + 1) //nolint:gosec // a page
-	found, err := l.page(ctx, streamAttempts, getRequest{Seq: max(from, 1), Batch: n, NextFor: subjectAttempts + ">"})
-	for len(found) > 0 && found[len(found)-1].Seq > to {
-		found = found[:len(found)-1]
+	var all []Message
+	for from = max(from, 1); from <= to; {
+		n := int(to - from + 1) //nolint:gosec // a page
+		found, err := l.page(ctx, streamAttempts, getRequest{Seq: from, Batch: n, NextFor: subjectAttempts + ">"})
+		if err != nil || len(found) == 0 {
+			return all, err
+		}
+		for _, m := range found { // fewer than asked for when they are large
+			if m.Seq <= to {
+				all = append(all, m)
+			}
+		}
+		from = found[len(found)-1].Seq + 1
 	}
-	return found, err
+	return all, nil
 }
 
 // FlushRange is the first and the last sequence of the attempt log; first > last when it is empty.

@@ -89,8 +89,8 @@ func lastOf(ctx context.Context, s jetstream.Stream) (uint64, error) {
 	return info.State.LastSeq, nil
 }
 
-// DeadLettersFrom reads up to n dead letters of a namespace from the sequence on, oldest first.
-// None left is an empty answer, not an error.
+// DeadLettersFrom reads up to n dead letters of a namespace from the sequence on, oldest first, and
+// fewer when they are large. None left is an empty answer, not an error.
 func (l *Log) DeadLettersFrom(ctx context.Context, namespace string, from uint64, n int) ([]Message, error) {
 	return l.page(ctx, streamDeadLetters, getRequest{
 		Seq: max(from, 1), Batch: n, NextFor: subjectDeadLetters + namespace + ".>",

@@ -1,0 +1,176 @@
+// Copyright The Posthorn Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package dispatcher
+
+import (
+	"net/http"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/posthorn-dev/posthorn/internal/delivery"
+	"github.com/posthorn-dev/posthorn/internal/deliverylog"
+	"github.com/posthorn-dev/posthorn/internal/payload"
+)
+
+// queryOf asks for all records of a namespace.
+func queryOf(namespace string) deliverylog.Query { return deliverylog.Query{Namespace: namespace} }
+
+func TestGone_DisablesUntilTheSpecOrTheAnnotationChanges(t *testing.T) {
+	tests := map[string]func(e *delivery.Endpoint){
+		"a new generation": func(*delivery.Endpoint) {},
+		"the annotation":   func(e *delivery.Endpoint) { e.Generation--; e.Enable = "now" },
+		"an object anew":   func(e *delivery.Endpoint) { e.Generation--; e.UID = "another" },
+	}
+	for name, enable := range tests {
+		t.Run(name, func(t *testing.T) {
+			r := newReceiver(t, answerStatus(http.StatusGone))
+			s := start(t, nil)
+			s.one(r)
+			s.send("team-a", 30)
+			s.dead(30, delivery.DeadEndpointDisabled)
+			s.eventually("the status says so", func() bool {
+				return !s.reports.endpoint(s.endpoints[0].Name).DisabledSince.IsZero()
+			})
+			s.down()
+			r.set(nil)
+			s.up() // still disabled
+			s.send("team-a", 1)
+			s.dead(31, delivery.DeadEndpointDisabled)
+			s.changeEndpoint(enable)
+			s.send("team-a", 3)
+			s.delivered(3)
+		})
+	}
+}
+
+func TestDisableAfter_CountsTheTimeBeforeARestart(t *testing.T) {
+	r := newReceiver(t, answerStatus(http.StatusInternalServerError))
+	s := start(t, nil)
+	s.one(r)
+	s.subs[0].Retry.Delays = make([]time.Duration, 10_000)
+	s.changeEndpoint(func(e *delivery.Endpoint) { e.DisableAfter = time.Hour })
+	s.send("team-a", 3)
+	s.eventually("attempts failed", func() bool { return s.reports.endpoint(s.endpoints[0].Name).Counts.FailedAttempts > 0 })
+	s.down()
+	s.up()
+	s.d.mu.Lock()
+	since := s.d.lanes[s.endpoints[0].Name].failingSince
+	s.d.mu.Unlock()
+	if since.IsZero() {
+		t.Error("the restart forgot since when the endpoint fails")
+	}
+	s.changeEndpoint(func(e *delivery.Endpoint) { e.DisableAfter = time.Nanosecond })
+	s.dead(3, delivery.DeadEndpointDisabled)
+}
+
+func TestGiveUpOn_EndsAtTheStatus(t *testing.T) {
+	r := newReceiver(t, answerStatus(http.StatusUnprocessableEntity))
+	s := start(t, nil)
+	s.one(r)
+	s.subs[0].Retry.GiveUpOn = []int{http.StatusUnprocessableEntity}
+	s.send("team-a", 3)
+	s.dead(3, delivery.DeadGaveUp)
+	if _, total := r.distinct(); total != 3 {
+		t.Errorf("%d requests, want one each", total)
+	}
+}
+
+func TestRetryAfter_PostponesTheNextAttempt(t *testing.T) {
+	r := newReceiver(t, func(w http.ResponseWriter, _ *http.Request, _ int) {
+		w.Header().Set("Retry-After", "3600")
+		w.WriteHeader(http.StatusTooManyRequests)
+	})
+	s := start(t, nil)
+	s.one(r)
+	s.subs[0].Retry.Delays = []time.Duration{time.Millisecond, 2 * time.Hour}
+	s.send("team-a", 1)
+	s.stored(1)
+	page, err := s.d.attempts.Query(t.Context(), queryOf("team-a"))
+	if err != nil || len(page.Items) != 1 {
+		t.Fatalf("%d records, error %v; want 1", len(page.Items), err)
+	}
+	if wait := page.Items[0].NextAttempt.Sub(page.Items[0].Time); wait < time.Hour || wait > 90*time.Minute {
+		t.Errorf("next attempt after %s, want an hour", wait)
+	}
+}
+
+func TestPayload_ThatFailsIsDeadLettered(t *testing.T) {
+	r := newReceiver(t, nil)
+	s := start(t, nil)
+	s.one(r)
+	plan, err := payload.NewPlan(payload.FormatData, "event.data.missing")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.changeSubscription(func(x *delivery.Subscription) { x.Payload = plan })
+	s.send("team-a", 3)
+	s.dead(3, delivery.DeadPayloadFailed)
+	if _, total := r.distinct(); total != 0 {
+		t.Errorf("%d requests, want none", total)
+	}
+}
+
+func TestDeadLetterEndpoint_GetsTheReasonInHeaders(t *testing.T) {
+	r := newReceiver(t, answerStatus(http.StatusUnprocessableEntity))
+	var mu sync.Mutex
+	var got http.Header
+	dead := newReceiver(t, func(_ http.ResponseWriter, req *http.Request, _ int) {
+		mu.Lock()
+		defer mu.Unlock()
+		got = req.Header.Clone()
+	})
+	s := start(t, nil)
+	s.one(r)
+	s.endpoints = append(s.endpoints, s.endpoint("team-a", "dead", dead.URL, nil))
+	s.changeSubscription(func(x *delivery.Subscription) { x.DeadLetter = &s.endpoints[1].Name })
+	s.send("team-a", 1)
+	s.dead(1, delivery.DeadRetriesExhausted)
+	s.eventually("the dead letter arrived", dead.got(1))
+	mu.Lock()
+	defer mu.Unlock()
+	for name, want := range map[string]string{
+		delivery.HeaderDeadLetterReason: "RetriesExhausted", delivery.HeaderDeadLetterSubscription: "team-a/orders",
+		delivery.HeaderDeadLetterEndpoint: "team-a/billing", delivery.HeaderDeadLetterAttempts: "4",
+		delivery.HeaderDeadLetterStatusCode: "422", delivery.HeaderDeadLetterFailure: "Status4xx",
+	} {
+		if got.Get(name) != want {
+			t.Errorf("%s: %q, want %q", name, got.Get(name), want)
+		}
+	}
+}
+
+func TestDeadLetterEndpoint_ThatFailsMakesNoDeadLetterOfDeadLetters(t *testing.T) {
+	r := newReceiver(t, answerStatus(http.StatusGone))
+	s := start(t, nil)
+	s.one(r)
+	s.endpoints = append(s.endpoints, s.endpoint("team-a", "dead", r.URL+"/dead", nil))
+	s.changeSubscription(func(x *delivery.Subscription) { x.DeadLetter = &s.endpoints[1].Name })
+	s.send("team-a", 1)
+	s.eventually("the dead letter's own end is recorded", func() bool {
+		page, err := s.d.attempts.Query(t.Context(), deliverylog.Query{Namespace: "team-a", Endpoint: "dead", Outcome: delivery.OutcomeDeadLettered})
+		return err == nil && len(page.Items) == 1
+	})
+	s.dead(1, delivery.DeadEndpointDisabled)
+}
+
+func TestDeadLetterEndpoint_OfAnotherNamespaceNeedsItsGrant(t *testing.T) {
+	r := newReceiver(t, answerStatus(http.StatusGone))
+	other := newReceiver(t, nil)
+	s := start(t, nil)
+	s.one(r)
+	s.endpoints = append(s.endpoints, s.endpoint("team-b", "dead", other.URL, nil))
+	s.changeSubscription(func(x *delivery.Subscription) { x.DeadLetter = &s.endpoints[1].Name })
+	s.send("team-a", 1)
+	s.dead(1, delivery.DeadEndpointDisabled)
+	s.eventually("the dead letter waits for the grant", func() bool {
+		s.d.mu.Lock()
+		defer s.d.mu.Unlock()
+		l := s.d.lanes[s.endpoints[1].Name]
+		return l.workers == 0 && len(l.backlog) == 1 && l.backlog[0].due > time.Now().UnixMilli()
+	})
+	if _, total := other.distinct(); total != 0 {
+		t.Errorf("%d requests without a grant, want none", total)
+	}
+}
