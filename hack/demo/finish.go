@@ -96,11 +96,11 @@ func (d *demo) invite() {
 
 // writeEnvironment writes what a shell needs to run the demo's commands.
 func (d *demo) writeEnvironment() error {
-	text := fmt.Sprintf("export KUBECONFIG='%s'\nexport PATH='%s':\"$PATH\"\n", d.plane.Kubeconfig(), filepath.Dir(d.plane.Kubectl()))
+	text := fmt.Appendf(nil, "export KUBECONFIG='%s'\nexport PATH='%s':\"$PATH\"\n", d.plane.Kubeconfig(), filepath.Dir(d.plane.Kubectl()))
 	for name, token := range d.tokens {
-		text += fmt.Sprintf("export %s='%s'\n", name, token)
+		text = fmt.Appendf(text, "export %s='%s'\n", name, token)
 	}
-	if err := os.WriteFile(d.path("env"), []byte(text), 0o600); err != nil {
+	if err := os.WriteFile(d.path("env"), text, 0o600); err != nil {
 		return fmt.Errorf("write environment: %w", err)
 	}
 	return nil

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"time"
 )
@@ -76,8 +77,8 @@ func (p *processes) ended() error {
 
 // stop ends the processes in order, the last started first, and returns once they are gone.
 func (p *processes) stop() {
-	for i := len(p.list) - 1; i >= 0; i-- {
-		p.list[i].stop()
+	for _, process := range slices.Backward(p.list) {
+		process.stop()
 	}
 	p.list = nil
 }

@@ -5,6 +5,7 @@ package event
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"google.golang.org/protobuf/encoding/protowire"
@@ -192,7 +193,7 @@ func (d *decoder) number(field protowire.Number, v uint64) {
 		d.timed = true
 		d.seconds = protowire.DecodeZigZag(v)
 	case fieldNanos:
-		d.nanos = int64(v % uint64(time.Second)) //nolint:gosec // below a second
+		d.nanos = int64(v % uint64(time.Second))
 	}
 }
 
@@ -207,7 +208,7 @@ func (d *decoder) setTime() {
 func (d *decoder) bytes(field protowire.Number, v []byte, offset int) error {
 	switch field {
 	case fieldData:
-		d.event.Data = v[:len(v):len(v)]
+		d.event.Data = slices.Clip(v)
 	case fieldExtension:
 		return d.extension(v, offset)
 	default:

@@ -8,6 +8,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"math"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -60,10 +61,8 @@ type structured struct {
 }
 
 func (p *structured) member(name string, value []byte) error {
-	for _, s := range p.seen {
-		if s == name {
-			return malformed(shorten(name), "stands twice in the event")
-		}
+	if slices.Contains(p.seen, name) {
+		return malformed(shorten(name), "stands twice in the event")
 	}
 	if len(p.seen) == maxMembers {
 		return refuse(TooLarge, "", "the event has more than %d attributes", maxMembers)

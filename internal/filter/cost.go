@@ -98,7 +98,7 @@ func weight(v ref.Val) uint64 {
 	case traits.Lister, traits.Mapper:
 		w := scale{left: TransformCostLimit * elementsPerUnit}
 		w.weigh(v)
-		return uint64(TransformCostLimit*elementsPerUnit-max(w.left, 0)) / elementsPerUnit
+		return uint64(TransformCostLimit*elementsPerUnit-max(w.left, 0)) / elementsPerUnit //nolint:gosec // never below 0
 	}
 	return 0
 }
@@ -106,7 +106,7 @@ func weight(v ref.Val) uint64 {
 // scale counts elements down to nothing.
 type scale struct{ left int }
 
-func (s *scale) weigh(v any) {
+func (s *scale) weigh(v any) { //nolint:gocyclo // one case a type
 	if s.left--; s.left < 0 {
 		return
 	}

@@ -134,7 +134,7 @@ func (p *parser) number() any {
 // fits, otherwise the nearest float64. So 100 compares as an integer and keeps all its digits up to
 // 64 bits.
 func number(s string) any {
-	if strings.IndexAny(s, ".eE") < 0 {
+	if !strings.ContainsAny(s, ".eE") {
 		if i, err := strconv.ParseInt(s, 10, 64); err == nil {
 			return i
 		}

@@ -128,17 +128,17 @@ func lastIndexOfFrom(args ...ref.Val) ref.Val {
 }
 
 func replace(args ...ref.Val) ref.Val {
-	text, old, new := string(args[0].(types.String)), string(args[1].(types.String)), string(args[2].(types.String))
+	text, old, by := string(args[0].(types.String)), string(args[1].(types.String)), string(args[2].(types.String))
 	n := strings.Count(text, old)
 	if len(args) == 4 {
 		if most := int64(args[3].(types.Int)); most >= 0 && most < int64(n) {
 			n = int(most)
 		}
 	}
-	if len(text)+n*(len(new)-len(old)) > maxStringBytes {
+	if len(text)+n*(len(by)-len(old)) > maxStringBytes {
 		return types.NewErr("replace makes a string of more than %d bytes", maxStringBytes)
 	}
-	return types.String(strings.Replace(text, old, new, n))
+	return types.String(strings.Replace(text, old, by, n))
 }
 
 func split(args ...ref.Val) ref.Val {

@@ -26,7 +26,9 @@ func benchmarkRender(b *testing.B, format Format, transform string) {
 
 func BenchmarkRenderCloudEvents(b *testing.B)       { benchmarkRender(b, FormatCloudEvents, "") }
 func BenchmarkRenderCloudEventsBinary(b *testing.B) { benchmarkRender(b, FormatCloudEventsBinary, "") }
-func BenchmarkRenderStandardWebhooks(b *testing.B)  { benchmarkRender(b, FormatStandardWebhooks, "") }
+
+func BenchmarkRenderStandardWebhooks(b *testing.B) { benchmarkRender(b, FormatStandardWebhooks, "") }
+
 func BenchmarkRenderTransform(b *testing.B) {
 	benchmarkRender(b, FormatData, `{"text": "order " + event.data.id}`)
 }

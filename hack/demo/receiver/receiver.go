@@ -117,7 +117,7 @@ func (r *receiver) answer(w http.ResponseWriter, seen request) {
 	seen.Time = time.Now().UTC()
 	r.requests = append(r.requests, seen)
 	r.requests = r.requests[max(0, len(r.requests)-keptRequests):]
-	fmt.Fprintln(r.out, seen)
+	_, _ = fmt.Fprintln(r.out, seen)
 	w.WriteHeader(seen.Status)
 	// A sender that is gone needs no answer.
 	_, _ = fmt.Fprintln(w, http.StatusText(seen.Status))

@@ -6,6 +6,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -129,9 +130,7 @@ func signature(t *testing.T, body string, at time.Time) http.Header {
 
 func serve(r *receiver, method, path, body string, header http.Header) *httptest.ResponseRecorder {
 	hr := httptest.NewRequest(method, path, strings.NewReader(body))
-	for name, values := range header {
-		hr.Header[name] = values
-	}
+	maps.Copy(hr.Header, header)
 	w := httptest.NewRecorder()
 	r.handler().ServeHTTP(w, hr)
 	return w
