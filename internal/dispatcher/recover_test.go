@@ -7,6 +7,7 @@ import (
 	"context"
 	"net/http"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -163,11 +164,16 @@ func TestTrim_TakesNoEventFromUnderAWaitingDelivery(t *testing.T) {
 
 func TestAdmit_RefusesANamespaceAtItsShareAlone(t *testing.T) {
 	r := newReceiver(t, nil)
-	s := start(t, func(o *Options) { o.Share = func(string) int64 { return 5_000 } })
+	var share atomic.Int64
+	share.Store(1 << 20)
+	s := start(t, func(o *Options) { o.Share = func(string) int64 { return share.Load() } })
 	s.one(r)
 	s.changeEndpoint(func(e *delivery.Endpoint) { e.Suspended = true })
 	s.send("team-a", 30)
 	s.stored(30)
+	s.d.mu.Lock()
+	share.Store(s.d.usage.bytes["team-a"])
+	s.d.mu.Unlock()
 	refused := func() bool {
 		_, ok := s.d.Admit("team-a", 1)
 		if ok {

@@ -98,7 +98,7 @@ func (f Field) String() string { return string(f.Bytes) }
 // Fields of other types than this package writes are skipped.
 func Read(b []byte, version uint64, field func(Field)) error {
 	first := true
-	return ReadFields(b, func(f Field) error {
+	err := ReadFields(b, func(f Field) error {
 		if first {
 			first = false
 			if f.Number != versionField || f.Uint != version {
@@ -109,6 +109,10 @@ func Read(b []byte, version uint64, field func(Field)) error {
 		field(f)
 		return nil
 	})
+	if err == nil && first {
+		return fmt.Errorf("%w: the record is empty", ErrVersion)
+	}
+	return err
 }
 
 // ReadFields is Read for a nested record, which has no version of its own.
