@@ -82,10 +82,13 @@ func TestDefault_GivesEachProcessItsRightsAndNoOthers(t *testing.T) {
 			user: operator, verb: "update", resource: "webhookendpoints.posthorn.dev", namespace: "default", want: "no",
 		},
 		"the dispatcher reads the Secrets of its own namespace": {
-			user: dispatcher, verb: "get", resource: "secrets", namespace: "posthorn-system", want: "yes",
+			user: dispatcher, verb: "list", resource: "secrets", namespace: "posthorn-system", want: "yes",
 		},
 		"the dispatcher reads no Secret of a tenant": {
 			user: dispatcher, verb: "get", resource: "secrets", namespace: "default", want: "no",
+		},
+		"the dispatcher lists no Secrets of a tenant": {
+			user: dispatcher, verb: "list", resource: "secrets", namespace: "default", want: "no",
 		},
 		"the dispatcher writes no Secret": {
 			user: dispatcher, verb: "create", resource: "secrets", namespace: "posthorn-system", want: "no",
