@@ -88,7 +88,9 @@ func TestLane_KeepsToItsConcurrency(t *testing.T) {
 	r := newReceiver(t, func(http.ResponseWriter, *http.Request, int) {
 		n := now.Add(1)
 		defer now.Add(-1)
-		for m := most.Load(); n > m && !most.CompareAndSwap(m, n); m = most.Load() {
+		m := most.Load()
+		for n > m && !most.CompareAndSwap(m, n) {
+			m = most.Load()
 		}
 	})
 	s := start(t, nil)

@@ -51,10 +51,21 @@ func (d *Dispatcher) signalReport() {
 
 // report hands the facts of what changed to the status writer.
 func (d *Dispatcher) report(now time.Time) {
+	endpoints, subscriptions := d.facts(now)
+	for _, f := range endpoints {
+		d.opts.Reporter.UpdateEndpoint(f)
+	}
+	for _, f := range subscriptions {
+		d.opts.Reporter.UpdateSubscription(f)
+	}
+}
+
+// facts are those of what changed since the last time; none before the first routing table.
+func (d *Dispatcher) facts(now time.Time) (endpoints []status.EndpointFacts, subscriptions []status.SubscriptionFacts) {
 	d.mu.Lock()
+	defer d.mu.Unlock()
 	if d.table == nil {
-		d.mu.Unlock()
-		return
+		return nil, nil
 	}
 	for _, s := range d.subs {
 		if s.lane != nil && s.delivering != d.health(s, now) {
@@ -62,31 +73,18 @@ func (d *Dispatcher) report(now time.Time) {
 		}
 	}
 	oldest := d.oldestPending()
-	var endpoints []status.EndpointFacts
-	var subscriptions []status.SubscriptionFacts
 	for _, l := range d.lanes {
 		if l.dirty && (l.endpoint != nil || l.invalid != nil) {
 			endpoints = append(endpoints, d.endpointFacts(l, oldest))
 		}
+		l.dirty = false
 	}
 	for _, s := range d.subs {
-		if s.spec == nil && s.invalid == nil {
-			continue
-		}
-		if s.dirty {
+		if s.dirty && (s.spec != nil || s.invalid != nil) {
 			subscriptions = append(subscriptions, d.subscriptionFacts(s, now, oldest[s]))
 		}
 	}
-	for _, l := range d.lanes {
-		l.dirty = false
-	}
-	d.mu.Unlock()
-	for _, f := range endpoints {
-		d.opts.Reporter.UpdateEndpoint(f)
-	}
-	for _, f := range subscriptions {
-		d.opts.Reporter.UpdateSubscription(f)
-	}
+	return endpoints, subscriptions
 }
 
 // oldestPending finds the oldest pending delivery of each subscription that is to be reported.
