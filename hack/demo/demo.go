@@ -68,8 +68,8 @@ type demo struct {
 	posted int // events
 }
 
-// newDemo makes the directory of the demo's state.
-func newDemo(out io.Writer) (*demo, error) {
+// newDemo makes the directory of the demo's state. The function is called when one of the processes ends.
+func newDemo(out io.Writer, ended context.CancelCauseFunc) (*demo, error) {
 	if _, err := os.Stat("config/samples"); err != nil {
 		return nil, fmt.Errorf("run it by make demo, in the root of the repository: %w", err)
 	}
@@ -78,7 +78,8 @@ func newDemo(out io.Writer) (*demo, error) {
 		return nil, fmt.Errorf("make directory: %w", err)
 	}
 	return &demo{
-		terminal: terminal{out: out}, dir: dir, processes: processes{dir: dir}, tokens: map[string]string{},
+		terminal: terminal{out: out}, dir: dir,
+		processes: processes{dir: dir, ended: ended}, tokens: map[string]string{},
 	}, nil
 }
 
@@ -100,15 +101,13 @@ func (d *demo) play(ctx context.Context) error {
 func (d *demo) playStep(ctx context.Context, s step) error {
 	ctx, cancel := context.WithTimeout(ctx, stepTimeout)
 	defer cancel()
-	if err := s.run(d, ctx); err != nil {
-		return err
-	}
-	// A signal may have come while something ran that does not heed it.
-	return errors.Join(context.Cause(ctx), d.processes.ended())
+	err := s.run(d, ctx)
+	// Why the context ended says more than the command that it broke off; and it may have ended while something
+	// ran that does not heed it.
+	return errors.Join(context.Cause(ctx), err)
 }
 
-// await returns once check does without an error. It gives up, with the last error, when the step's time is
-// over or one of the processes has ended.
+// await returns once check does without an error. It gives up, with the last error, when the context ends.
 func (d *demo) await(ctx context.Context, what string, check func(context.Context) error) error {
 	ticker := time.NewTicker(pollInterval)
 	defer ticker.Stop()
@@ -117,36 +116,26 @@ func (d *demo) await(ctx context.Context, what string, check func(context.Contex
 		if err == nil {
 			return nil
 		}
-		if ended := d.processes.ended(); ended != nil {
-			return fmt.Errorf("%s: %w: %w", what, ended, err)
-		}
 		select {
 		case <-ticker.C:
 		case <-ctx.Done():
-			return fmt.Errorf("%s: %w: %w", what, context.Cause(ctx), err)
+			return fmt.Errorf("%s: %w", what, err)
 		}
 	}
 }
 
-// wait returns when a signal asks for the end, or with an error when a process ends by itself.
-func (d *demo) wait(ctx context.Context) error {
-	ticker := time.NewTicker(pollInterval)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-ticker.C:
-			if err := d.processes.ended(); err != nil {
-				return err
-			}
-		}
-	}
-}
-
-// explain tells which step failed, and what the processes logged last.
+// explain tells which step failed, how the resources are, and what the processes logged last.
 func (d *demo) explain(err error) {
 	d.title("FAILED: %v", err)
+	if len(d.processes.list) > 0 {
+		// The step's own context may have ended.
+		ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
+		defer cancel()
+		d.title("The resources:")
+		if err := d.kubectl(ctx, "get", "webhookendpoints,webhooksubscriptions", "-n", tenant, "-o", "wide"); err != nil {
+			d.say("%v", err)
+		}
+	}
 	for _, p := range d.processes.list {
 		d.title("The end of the log of %s:", p.name)
 		d.output(p.tail())

@@ -46,14 +46,14 @@ func run() int {
 	defer cancel(nil)
 	watchSignals(cancel)
 
-	d, err := newDemo(os.Stdout)
+	d, err := newDemo(os.Stdout, cancel)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "demo:", err)
 		return exitFailed
 	}
 	defer d.stop()
 	if err := d.play(ctx); err != nil {
-		if errors.Is(context.Cause(ctx), errInterrupted) {
+		if errors.Is(err, errInterrupted) {
 			return exitInterrupted
 		}
 		d.explain(err)
@@ -63,7 +63,8 @@ func run() int {
 		return 0
 	}
 	d.invite()
-	if err := d.wait(ctx); err != nil {
+	<-ctx.Done()
+	if err := context.Cause(ctx); !errors.Is(err, errInterrupted) {
 		d.explain(err)
 		return exitFailed
 	}

@@ -5,6 +5,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -35,6 +36,8 @@ type process struct {
 type processes struct {
 	dir  string
 	list []*process
+	// ended is told of each that has ended; what it does after the first is of no account.
+	ended context.CancelCauseFunc
 }
 
 // start runs a program with its output in a log file of its name, and in tee too unless that is nil.
@@ -55,23 +58,12 @@ func (p *processes) start(name string, tee io.Writer, program string, args ...st
 	}
 	go func() {
 		defer close(started.done)
-		// How it ended is in its log; who waits for it learns from done.
+		// How it ended is in its log and its state.
 		_ = started.cmd.Wait()
 		_ = log.Close()
+		p.ended(fmt.Errorf("%s ended by itself: %s", name, started.cmd.ProcessState))
 	}()
 	p.list = append(p.list, started)
-	return nil
-}
-
-// ended returns an error if one of the processes has ended by itself.
-func (p *processes) ended() error {
-	for _, one := range p.list {
-		select {
-		case <-one.done:
-			return fmt.Errorf("%s ended by itself: %s", one.name, one.cmd.ProcessState)
-		default:
-		}
-	}
 	return nil
 }
 
