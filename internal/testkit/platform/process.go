@@ -134,15 +134,19 @@ const pollInterval = 20 * time.Millisecond
 func Await(ctx context.Context, what string, check func(context.Context) error) error {
 	ticker := time.NewTicker(pollInterval)
 	defer ticker.Stop()
+	var last error
 	for {
 		err := check(ctx)
-		if err == nil {
+		switch {
+		case err == nil:
 			return nil
+		case ctx.Err() == nil || last == nil: // the context's own end says nothing about what is waited for
+			last = err
 		}
 		select {
 		case <-ticker.C:
 		case <-ctx.Done():
-			return fmt.Errorf("wait until %s: %w", what, errors.Join(context.Cause(ctx), err))
+			return fmt.Errorf("wait until %s: %w", what, errors.Join(context.Cause(ctx), last))
 		}
 	}
 }

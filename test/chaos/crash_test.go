@@ -1,0 +1,173 @@
+// Copyright The Posthorn Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package chaos
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	hookv1 "github.com/posthorn-dev/posthorn/api/v1alpha1"
+	"github.com/posthorn-dev/posthorn/internal/testkit/platform"
+)
+
+// TestCrash_LosesNothing kills the dispatcher at random moments while events come in and are delivered to
+// endpoints of all manners. The long form is make crash.
+func TestCrash_LosesNothing(t *testing.T) {
+	c := newCrash(t, fromEnvironment(t, "CRASH_EVENTS", 2_000), fromEnvironment(t, "CRASH_KILLS", 3))
+	c.run(t, func(d *platform.Dispatcher) error {
+		d.Kill()
+		return nil
+	})
+	ages := c.ledger.checkDuplicates(t, c.outages)
+	t.Logf("of these were answered before the crash: %d, the oldest by %s, median %s", len(ages), longest(ages), median(ages))
+	waits := c.ledger.firstDeliveries(c.outages)
+	t.Logf("from start to first new delivery, in %d of %d runs that came to one: median %s, longest %s: %s",
+		len(waits), len(c.outages), median(waits), longest(waits), waits)
+}
+
+// TestStop_SendsNothingTwice is the same with SIGTERM.
+func TestStop_SendsNothingTwice(t *testing.T) {
+	c := newCrash(t, fromEnvironment(t, "CRASH_EVENTS", 2_000), fromEnvironment(t, "CRASH_STOPS", 3))
+	c.run(t, (*platform.Dispatcher).Stop)
+	if found := c.ledger.duplicates(); len(found) > 0 {
+		t.Errorf("%d duplicates after stops in order, such as %+v", len(found), found[0])
+	}
+}
+
+// crash is a dispatcher that is ended again and again.
+type crash struct {
+	random        *rand.Rand
+	events, times int
+	dispatcher    *platform.Dispatcher
+	fleet         *fleet
+	ledger        *ledger
+	outages       []outage
+}
+
+// newCrash prepares a fleet, with a dispatcher and an operator that run.
+func newCrash(t *testing.T, events, times int) *crash {
+	t.Helper()
+	c := &crash{random: dice(t), events: events, times: times}
+	c.dispatcher = newDispatcher(t, platform.DispatcherOptions{})
+	must(t, c.dispatcher.Start())
+	startOperator(t, "")
+	c.fleet = newFleet(t, c.dispatcher.Ingest, 80*time.Millisecond)
+	return c
+}
+
+// run ends the dispatcher while events are posted and delivered, and then holds everything against what the
+// receivers know.
+func (c *crash) run(t *testing.T, stop func(*platform.Dispatcher) error) {
+	t.Helper()
+	ctx := within(t, 10*time.Minute+time.Duration(c.times)*10*time.Second)
+	var posting sync.WaitGroup
+	posting.Go(func() {
+		// Most events are there before the first crash; the others come in between them.
+		most := c.events * 3 / 4
+		c.fleet.post(ctx, t, 0, most, 0)
+		left := (c.events - most + 9) / 10
+		c.fleet.post(ctx, t, most, c.events-most, time.Duration(c.times)*time.Second/time.Duration(left))
+	})
+	begin := time.Now()
+	for i := range c.times {
+		pause(ctx, time.Duration(c.random.Int64N(int64(2*time.Second))))
+		o := outage{killed: time.Now()}
+		must(t, stop(c.dispatcher))
+		o.restarted = time.Now()
+		must(t, c.dispatcher.Start())
+		c.outages = append(c.outages, o)
+		if i == c.times/2 {
+			c.fleet.repair(ctx, t)
+		}
+	}
+	posting.Wait()
+	c.settle(ctx, t)
+	t.Logf("%d events accepted with %d requests repeated, %d requests received, %d times ended, in %s",
+		len(c.fleet.accepted), c.fleet.repeated, len(c.ledger.requests), c.times, time.Since(begin).Round(time.Millisecond))
+}
+
+// pause waits, or until the context ends.
+func pause(ctx context.Context, d time.Duration) {
+	select {
+	case <-time.After(d):
+	case <-ctx.Done():
+	}
+}
+
+// settle waits until nothing is pending, and checks that everything arrived and is accounted for.
+func (c *crash) settle(ctx context.Context, t *testing.T) {
+	t.Helper()
+	must(t, c.dispatcher.AwaitReady(ctx))
+	must(t, awaitDrained(ctx, c.dispatcher))
+	c.ledger = newLedger(c.fleet.receiver.Requests())
+	c.ledger.checkRequests(t)
+	if got := len(c.fleet.accepted); got != c.events {
+		t.Errorf("%d events were accepted, want %d", got, c.events)
+	}
+	deliveries, refusals := c.ledger.checkComplete(t, c.fleet.accepted)
+	checkBooks(ctx, t, c.fleet.namespace, figures{int64(deliveries), int64(deliveries - refusals), int64(refusals)})
+}
+
+// awaitDrained waits until nothing is pending, and everything is accounted for.
+func awaitDrained(ctx context.Context, d *platform.Dispatcher) error {
+	return platform.Await(ctx, "nothing is pending", func(ctx context.Context) error {
+		m, err := d.ReadMetrics(ctx)
+		if err != nil {
+			return err
+		}
+		pending := m[`posthorn_dispatcher_pending_deliveries{where="memory"}`] + m[`posthorn_dispatcher_pending_deliveries{where="storage"}`]
+		if off, ok := m["posthorn_unaccounted_deliveries"]; pending != 0 || off != 0 || !ok {
+			return fmt.Errorf("%v are pending, %v unaccounted for", pending, off)
+		}
+		return nil
+	})
+}
+
+// figures are the sums over the subscriptions of a namespace.
+type figures struct {
+	matched, delivered, deadLettered int64
+}
+
+// checkBooks waits until the status of the subscriptions shows the figures.
+func checkBooks(ctx context.Context, t *testing.T, namespace string, want figures) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	err := platform.Await(ctx, "the status shows all deliveries", func(ctx context.Context) error {
+		var list hookv1.WebhookSubscriptionList
+		if err := posthorn.Admin.List(ctx, &list, client.InNamespace(namespace)); err != nil {
+			return err
+		}
+		var got figures
+		for s := range slices.Values(list.Items) {
+			if d := s.Status.Deliveries; d != nil {
+				got.matched += number(d.Matched)
+				got.delivered += number(d.Delivered)
+				got.deadLettered += number(d.DeadLettered)
+			}
+		}
+		if got != want {
+			return fmt.Errorf("status shows %+v, want %+v", got, want)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+// number is a figure that may be missing.
+func number(n *int64) int64 {
+	if n == nil {
+		return 0
+	}
+	return *n
+}
