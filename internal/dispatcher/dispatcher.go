@@ -86,7 +86,8 @@ type Dispatcher struct {
 	// storing is cancelled when the recording of outcomes is given up.
 	storing context.Context
 	abort   context.CancelFunc
-	// done is closed when Stop begins.
+	// quit is closed when Stop begins, and done when the loops are to end.
+	quit   chan struct{}
 	done   chan struct{}
 	loops  sync.WaitGroup
 	sends  sync.WaitGroup
@@ -175,7 +176,7 @@ func New(o Options) (*Dispatcher, error) {
 	}
 	d := &Dispatcher{
 		opts: o, logger: o.Logger, log: o.Log, attempts: deliverylog.New(o.Log), metrics: newMetrics(),
-		done: make(chan struct{}), loaded: make(chan struct{}), flushSignal: make(chan struct{}, 1), reportSignal: make(chan struct{}, 1),
+		quit: make(chan struct{}), done: make(chan struct{}), loaded: make(chan struct{}), flushSignal: make(chan struct{}, 1), reportSignal: make(chan struct{}, 1),
 		subs: map[delivery.Name]*subscription{}, lanes: map[delivery.Name]*lane{},
 		circuits: map[circuitKey]*circuit{}, changed: map[eventlog.StateKey][]byte{},
 		carried: map[uint64][]uint64{}, usage: usage{bytes: map[string]int64{}},
@@ -217,6 +218,7 @@ func (d *Dispatcher) Start(ctx context.Context) error {
 func (d *Dispatcher) Stop() {
 	d.mu.Lock()
 	d.stopping = true
+	close(d.quit)
 	d.room.Broadcast()
 	d.mu.Unlock()
 	if d.stop != nil {

@@ -99,6 +99,26 @@ func TestDispatcher_GracefulStopSendsNothingTwice(t *testing.T) {
 	}
 }
 
+func TestDispatcher_StopsBeforeThereIsATable(t *testing.T) {
+	s := start(t, nil)
+	s.send("team-a", 10)
+	for range 5 { // the events have been read, and wait for the table, in most of them
+		stopped := make(chan struct{})
+		go func() {
+			defer close(stopped)
+			s.d.Stop()
+		}()
+		select {
+		case <-stopped:
+		case <-time.After(20 * time.Second):
+			t.Fatal("the stop waits for a routing table that will not come")
+		}
+		s.client.Close()
+		s.log.Close()
+		s.up()
+	}
+}
+
 func TestDispatcher_CrashLosesNothing(t *testing.T) {
 	r := newReceiver(t, func(w http.ResponseWriter, _ *http.Request, n int) {
 		if n%7 == 0 {

@@ -16,7 +16,7 @@ import (
 func (d *Dispatcher) route(m eventlog.Message) {
 	select {
 	case <-d.loaded:
-	case <-d.done:
+	case <-d.quit:
 		return
 	}
 	msg, err := newMessage(m.Seq, m.Time, m.Data)
