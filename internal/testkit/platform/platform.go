@@ -91,6 +91,9 @@ func (p *Platform) Stop() error {
 	if p.Plane != nil {
 		err = p.Plane.Stop()
 	}
+	if os.Getenv("POSTHORN_KEEP") != "" {
+		return err
+	}
 	return errors.Join(err, os.RemoveAll(p.Dir))
 }
 

@@ -20,7 +20,7 @@ import (
 )
 
 // stopPatience bounds the wait for a process that was asked to end: longer than its own bound.
-const stopPatience = 2 * time.Minute
+const stopPatience = 100 * time.Second
 
 // Process is an operator or a dispatcher that can be ended and started again.
 type Process struct {
@@ -101,8 +101,9 @@ func (p *Process) Stop() error {
 		}
 		return nil
 	case <-time.After(stopPatience):
-		p.Kill()
-		return fmt.Errorf("stop %s: it did not end within %s", p.name, stopPatience)
+		_ = p.cmd.Process.Signal(syscall.SIGQUIT) // its log then shows what it waits for
+		<-p.done
+		return fmt.Errorf("stop %s: it did not end within %s, see the goroutines in %s", p.name, stopPatience, p.logFile)
 	}
 }
 
