@@ -87,12 +87,14 @@ type Dispatcher struct {
 	storing context.Context
 	abort   context.CancelFunc
 	// quit is closed when Stop begins, and done when the loops are to end.
-	quit   chan struct{}
-	done   chan struct{}
-	loops  sync.WaitGroup
-	sends  sync.WaitGroup
-	stop   func()
-	loaded chan struct{}
+	quit chan struct{}
+	done chan struct{}
+	// recordedAll is closed when the flusher has ended.
+	recordedAll chan struct{}
+	loops       sync.WaitGroup
+	sends       sync.WaitGroup
+	stop        func()
+	loaded      chan struct{}
 	// loading serialises Load, whose I/O is outside the mutex.
 	loading sync.Mutex
 
@@ -104,6 +106,7 @@ type Dispatcher struct {
 	circuits map[circuitKey]*circuit
 	window   window
 	live     flushes
+	replaced removals
 	skip     map[pair]struct{}
 	// restored is what earlier runs stored about circuits, endpoints and positions.
 	restored restored
@@ -176,7 +179,8 @@ func New(o Options) (*Dispatcher, error) {
 	}
 	d := &Dispatcher{
 		opts: o, logger: o.Logger, log: o.Log, attempts: deliverylog.New(o.Log), metrics: newMetrics(),
-		quit: make(chan struct{}), done: make(chan struct{}), loaded: make(chan struct{}), flushSignal: make(chan struct{}, 1), reportSignal: make(chan struct{}, 1),
+		quit: make(chan struct{}), done: make(chan struct{}), recordedAll: make(chan struct{}), replaced: removals{signal: make(chan struct{}, 1)},
+		loaded: make(chan struct{}), flushSignal: make(chan struct{}, 1), reportSignal: make(chan struct{}, 1),
 		subs: map[delivery.Name]*subscription{}, lanes: map[delivery.Name]*lane{},
 		circuits: map[circuitKey]*circuit{}, changed: map[eventlog.StateKey][]byte{},
 		carried: map[uint64][]uint64{}, usage: usage{bytes: map[string]int64{}},
@@ -200,7 +204,7 @@ func (d *Dispatcher) Start(ctx context.Context) error {
 		return fmt.Errorf("recover: %w", err)
 	}
 	for _, loop := range []func(){
-		func() { d.flushLoop(flushed) }, d.scanLoop, d.sweepLoop, d.reportLoop, d.stateLoop, d.trimLoop, d.vetLoop,
+		func() { d.flushLoop(flushed) }, d.removeLoop, d.scanLoop, d.sweepLoop, d.reportLoop, d.stateLoop, d.trimLoop, d.vetLoop,
 	} {
 		d.loops.Go(loop)
 	}

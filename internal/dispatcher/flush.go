@@ -67,6 +67,7 @@ type checkpoint struct {
 
 // flushLoop records steps until the dispatcher closes, and what is left then.
 func (d *Dispatcher) flushLoop(c checkpoint) {
+	defer close(d.recordedAll)
 	for {
 		select {
 		case <-d.flushSignal:
@@ -367,19 +368,4 @@ func (d *Dispatcher) shelveAt(l *lane, w waiting) {
 	}
 	l.backlog.add(w)
 	d.pump(l, time.Now())
-}
-
-// remove deletes the waiting deliveries whose successors are recorded.
-func (d *Dispatcher) remove(flush uint64, seqs []uint64) {
-	if len(seqs) == 0 {
-		return
-	}
-	for _, seq := range seqs {
-		if err := d.persist(func(ctx context.Context) error { return d.log.RemoveWaiting(ctx, seq) }); err != nil {
-			return // we are stopping; a restart knows from the flush that it is done with
-		}
-	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.live.release(flush, len(seqs))
 }
