@@ -20,9 +20,11 @@ import (
 func main() {
 	var options dispatcher.RunOptions
 	var logging telemetry.LogOptions
+	var debugging telemetry.DebugOptions
 	showVersion := flag.Bool("version", false, "print the version and exit")
 	options.BindFlags(flag.CommandLine)
 	logging.BindFlags(flag.CommandLine)
+	debugging.BindFlags(flag.CommandLine)
 	flag.Parse()
 
 	if *showVersion {
@@ -30,6 +32,10 @@ func main() {
 		return
 	}
 	telemetry.Install(telemetry.NewLogger(os.Stderr, logging))
+	if err := debugging.Serve(); err != nil {
+		slog.Error("Dispatcher failed", "error", err)
+		os.Exit(1)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
 	if err := dispatcher.Run(ctx, options); err != nil {

@@ -19,9 +19,11 @@ import (
 func main() {
 	var options operator.Options
 	var logging telemetry.LogOptions
+	var debugging telemetry.DebugOptions
 	showVersion := flag.Bool("version", false, "print the version and exit")
 	options.BindFlags(flag.CommandLine)
 	logging.BindFlags(flag.CommandLine)
+	debugging.BindFlags(flag.CommandLine)
 	flag.Parse()
 
 	if *showVersion {
@@ -29,6 +31,10 @@ func main() {
 		return
 	}
 	telemetry.Install(telemetry.NewLogger(os.Stderr, logging))
+	if err := debugging.Serve(); err != nil {
+		slog.Error("Operator failed", "error", err)
+		os.Exit(1)
+	}
 	if err := operator.Run(ctrl.SetupSignalHandler(), options); err != nil {
 		slog.Error("Operator failed", "error", err)
 		os.Exit(1)

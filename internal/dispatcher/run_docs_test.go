@@ -42,6 +42,7 @@ func TestDocumentation_ListsEveryFlagWithItsDefault(t *testing.T) {
 	fs := flag.NewFlagSet("dispatcher", flag.ContinueOnError)
 	new(RunOptions).BindFlags(fs)
 	new(telemetry.LogOptions).BindFlags(fs)
+	new(telemetry.DebugOptions).BindFlags(fs)
 	fs.Bool("version", false, "")
 	var want, got []string
 	// Flags of a function have no default that the set knows.
