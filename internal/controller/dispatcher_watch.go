@@ -48,8 +48,10 @@ const (
 // its Lease during an outage is not gone. Reading one object every 10 seconds needs no watch and no
 // right but to get it.
 type DispatcherWatch struct {
-	live      client.Reader
-	key       types.NamespacedName
+	live client.Reader
+	key  types.NamespacedName
+	// poll is how often the Lease is read.
+	poll      time.Duration
 	listeners []chan event.GenericEvent
 
 	mu        sync.Mutex
@@ -62,7 +64,8 @@ type DispatcherWatch struct {
 // NewDispatcherWatch returns a watch on the Lease in Posthorn's namespace. It must be added to the
 // manager, which runs it on the leader.
 func NewDispatcherWatch(live client.Reader, namespace string) *DispatcherWatch {
-	return &DispatcherWatch{live: live, key: types.NamespacedName{Namespace: namespace, Name: DispatcherLease}}
+	key := types.NamespacedName{Namespace: namespace, Name: DispatcherLease}
+	return &DispatcherWatch{live: live, key: key, poll: dispatcherPoll}
 }
 
 // Listen returns a channel that gets an event whenever the presence changes. It must be called before
@@ -76,7 +79,7 @@ func (w *DispatcherWatch) Listen() <-chan event.GenericEvent {
 
 // Start reads the Lease until ctx ends.
 func (w *DispatcherWatch) Start(ctx context.Context) error {
-	tick := time.NewTicker(dispatcherPoll)
+	tick := time.NewTicker(w.poll)
 	defer tick.Stop()
 	for {
 		w.look(ctx, time.Now())

@@ -5,10 +5,14 @@ package controller
 
 import (
 	"context"
+	"errors"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	hookv1 "github.com/posthorn-dev/posthorn/api/v1alpha1"
 )
@@ -26,15 +30,26 @@ var _ = Describe("Kubernetes Events", func() {
 		}
 		Consistently(eventsOf(ctx, obj)).Should(ConsistOf(all))
 
-		for range 2 {
+		dispatch(ctx, obj, isFalse(hookv1.ConditionRouted, hookv1.ReasonInvalidSpec))
+		expectReady(ctx, obj, metav1.ConditionFalse, hookv1.ReasonInvalidSpec)
+		poke(ctx, obj)
+		Eventually(eventsOf(ctx, obj)).Should(ConsistOf(append(all, "Warning InvalidSpec")))
+	})
+
+	It("count what repeats itself, and are not written anew", func(ctx SpecContext) {
+		obj := readyEndpoint(ctx, newEndpoint(namespace, "billing"))
+		for range 3 {
 			dispatch(ctx, obj, isFalse(hookv1.ConditionRouted, hookv1.ReasonInvalidSpec))
 			expectReady(ctx, obj, metav1.ConditionFalse, hookv1.ReasonInvalidSpec)
-			poke(ctx, obj)
 			route(ctx, obj)
 			expectReady(ctx, obj, metav1.ConditionTrue, hookv1.ReasonSucceeded)
-			all = append(all, "Warning InvalidSpec", "Normal Succeeded")
-			Eventually(eventsOf(ctx, obj)).Should(ConsistOf(all), "a repetition is counted, not written anew")
 		}
+		// The third repetition is counted in memory: the API server learns of it every half hour.
+		Eventually(eventsOf(ctx, obj)).Should(ConsistOf("Normal SecretCreated",
+			"Normal Succeeded", "Normal Succeeded", "Warning InvalidSpec", "Warning InvalidSpec"))
+		list := &corev1.EventList{}
+		Expect(admin.List(ctx, list, client.InNamespace(namespace))).To(Succeed())
+		Expect(list.Items).To(HaveLen(3))
 	})
 
 	It("leave to the dispatcher what it tells itself", func(ctx SpecContext) {
@@ -55,6 +70,31 @@ var _ = Describe("Kubernetes Events", func() {
 		change(ctx, obj, func(s *hookv1.WebhookSubscription) { s.Spec.Filter = "event.nonsense(" })
 		expectReady(ctx, obj, metav1.ConditionFalse, hookv1.ReasonInvalidFilter)
 		Eventually(eventsOf(ctx, obj)).Should(ConsistOf("Warning EndpointNotFound", "Warning InvalidFilter"))
+	})
+
+	It("tell once what was done, though the status could not be written at first", func(ctx SpecContext) {
+		failures := 0
+		faults.inject(func(verb string, _ any) error {
+			if failures++; verb == "apply" && failures < 4 {
+				return apierrors.NewConflict(hookv1.Resource("x"), "x", errors.New("injected conflict"))
+			}
+			return nil
+		})
+		obj := readyEndpoint(ctx, newEndpoint(namespace, "billing"))
+		Eventually(eventsOf(ctx, obj)).Should(ConsistOf("Normal SecretCreated", "Normal Succeeded"))
+	})
+
+	It("tell of a key though what comes after it fails", func(ctx SpecContext) {
+		failing := true
+		faults.inject(func(_ string, o any) error {
+			if s, ok := o.(*corev1.Secret); ok && s.Namespace == ownNamespace && failing {
+				failing = false
+				return errors.New("injected fault")
+			}
+			return nil
+		})
+		obj := readyEndpoint(ctx, newEndpoint(namespace, "billing"))
+		Eventually(eventsOf(ctx, obj)).Should(ConsistOf("Normal SecretCreated", "Normal Succeeded"))
 	})
 
 	It("do not repeat what a restarted operator finds unchanged", func(ctx SpecContext) {

@@ -47,7 +47,10 @@ type run interface {
 	status(conditions []metav1.Condition) any
 	// applied is the status that the operator applied last, as the object's managed fields tell.
 	applied() (any, error)
-	// configuration wraps the JSON of a status for server-side apply.
+	// configuration wraps the JSON of a status for server-side apply, under the resource version that
+	// was read. What was concluded from an object must not be written to a later one of its name, whose
+	// Ready would then be True before anything is routed, nor told twice because the cache lags behind;
+	// a UID is no precondition where a status is applied.
 	configuration(status []byte) (runtime.ApplyConfiguration, error)
 	// success is Ready's message when nothing is wrong.
 	success() string
@@ -57,6 +60,7 @@ type run interface {
 // what the operator applied last, and then tells the transitions. A step's error is returned for
 // another try; the status then says no more than that a new generation is being looked at.
 func (b *Base) finish(ctx context.Context, r run, stepErr error) (ctrl.Result, error) {
+	b.tell(r.object(), r.findings().events)
 	if stepErr != nil {
 		return b.interrupted(ctx, r, stepErr)
 	}
@@ -67,7 +71,7 @@ func (b *Base) finish(ctx context.Context, r run, stepErr error) (ctrl.Result, e
 		return retry(err)
 	}
 	b.announce(ctx, obj, conditions, found)
-	if v := found.worst(); v != nil && v.stalled {
+	if v := found.worst(); v != nil && v.stalled && found.wake == 0 {
 		return ctrl.Result{}, reconcile.TerminalError(v)
 	}
 	return ctrl.Result{RequeueAfter: found.wake}, nil
@@ -202,13 +206,27 @@ func conditionType(condition any) string {
 	return name
 }
 
-// announce tells the transitions of a reconcile in Kubernetes Events and in the log. A Ready that
+// tell writes the Kubernetes Events of what the steps did. They did it once, so that it is told whether
+// or not the rest of the reconcile comes to its end.
+func (b *Base) tell(obj conditioned, events []transition) {
+	for _, e := range events {
+		b.Recorder.Eventf(regarding(obj), nil, e.eventType, e.reason, e.action, "%s", e.note)
+	}
+}
+
+// regarding names an object without its resource version. With that, each repetition of a transition
+// would be another Event, and an object that goes back and forth would fill the cluster with them.
+func regarding(obj conditioned) *corev1.ObjectReference {
+	return &corev1.ObjectReference{
+		APIVersion: hookv1.GroupVersion.String(), Kind: kindOf(obj),
+		Namespace: obj.GetNamespace(), Name: obj.GetName(), UID: obj.GetUID(),
+	}
+}
+
+// announce tells in a Kubernetes Event and in the log that Ready is another one. A Ready that
 // keeps its status and reason is none, and neither is the way from one state to the next (Unknown),
 // except where the dispatcher is gone.
 func (b *Base) announce(ctx context.Context, obj conditioned, conditions []metav1.Condition, found *report) {
-	for _, e := range found.events {
-		b.Recorder.Eventf(obj, nil, e.eventType, e.reason, e.action, "%s", e.note)
-	}
 	before := meta.FindStatusCondition(obj.GetConditions(), hookv1.ConditionReady)
 	ready := meta.FindStatusCondition(conditions, hookv1.ConditionReady)
 	if before != nil && before.Status == ready.Status && before.Reason == ready.Reason {
@@ -219,9 +237,9 @@ func (b *Base) announce(ctx context.Context, obj conditioned, conditions []metav
 	switch {
 	case v != nil && v.told:
 	case ready.Status == metav1.ConditionTrue:
-		b.Recorder.Eventf(obj, nil, corev1.EventTypeNormal, ready.Reason, actionReconcile, "%s", ready.Message)
+		b.Recorder.Eventf(regarding(obj), nil, corev1.EventTypeNormal, ready.Reason, actionReconcile, "%s", ready.Message)
 	case ready.Status == metav1.ConditionFalse, ready.Reason == hookv1.ReasonDispatcherUnavailable:
-		b.Recorder.Eventf(obj, nil, corev1.EventTypeWarning, ready.Reason, actionReconcile, "%s", ready.Message)
+		b.Recorder.Eventf(regarding(obj), nil, corev1.EventTypeWarning, ready.Reason, actionReconcile, "%s", ready.Message)
 	}
 }
 

@@ -327,6 +327,9 @@ func eventsOf(ctx context.Context, obj client.Object) func() []string {
 	}
 }
 
+// leaseInterval is how often the suite's Lease is renewed, and read.
+const leaseInterval = 250 * time.Millisecond
+
 // leasePaused stops the dispatcher that startLease plays.
 var leasePaused atomic.Bool
 
@@ -345,7 +348,7 @@ func startLease(ctx context.Context) {
 	done := make(chan struct{})
 	DeferCleanup(func() { close(done) })
 	go func() {
-		tick := time.NewTicker(time.Second)
+		tick := time.NewTicker(leaseInterval)
 		defer tick.Stop()
 		for {
 			select {

@@ -104,9 +104,11 @@ func (r *revisionRecorder) judge(obj conditioned) []error {
 		errs = append(errs, fmt.Errorf("%s without a Ready of this generation", computed.Status))
 	}
 	if becameReady {
-		routed := meta.FindStatusCondition(obj.GetConditions(), hookv1.ConditionRouted)
-		if routed == nil || routed.Status != metav1.ConditionTrue || routed.ObservedGeneration != obj.GetGeneration() {
-			errs = append(errs, fmt.Errorf("current before the dispatcher routes it"))
+		for _, required := range requiredOf(obj) {
+			c := meta.FindStatusCondition(obj.GetConditions(), required)
+			if c == nil || c.Status != metav1.ConditionTrue || c.ObservedGeneration != obj.GetGeneration() {
+				errs = append(errs, fmt.Errorf("current before %s of this generation is True", required))
+			}
 		}
 	}
 	if computed.Status == status.FailedStatus && !stallReasons[ready.Reason] {
@@ -116,6 +118,21 @@ func (r *revisionRecorder) judge(obj conditioned) []error {
 		errs = append(errs, checkConditions(obj)...)
 	}
 	return errs
+}
+
+// requiredOf lists what must be True of an object before an event would be delivered.
+func requiredOf(obj conditioned) []string {
+	if endpoint, ok := obj.(*hookv1.WebhookEndpoint); ok {
+		required := []string{hookv1.ConditionRouted, hookv1.ConditionDestinationAllowed}
+		if endpoint.SigningSecretName() != "" {
+			required = append(required, hookv1.ConditionSigningKeyReady)
+		}
+		if endpoint.Spec.ServiceRef != nil {
+			required = append(required, hookv1.ConditionServiceResolved)
+		}
+		return required
+	}
+	return []string{hookv1.ConditionRouted, hookv1.ConditionEndpointResolved, hookv1.ConditionFilterValid}
 }
 
 // checkConditions runs the checks of flux on a status that a reconcile has written: the full ones, and
@@ -156,6 +173,11 @@ var _ = AfterEach(func() {
 })
 
 var _ = ReportAfterSuite("every state was seen", func(r Report) {
+	if revisions != nil {
+		revisions.mu.Lock()
+		defer revisions.mu.Unlock()
+		Expect(revisions.violations).To(BeEmpty(), "in revisions that were seen after the last spec")
+	}
 	if !r.SuiteSucceeded || revisions == nil || r.SuiteConfig.FocusStrings != nil {
 		return
 	}

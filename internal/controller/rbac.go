@@ -8,7 +8,9 @@ package controller
 //
 // Secrets are read and written in every namespace: RBAC knows no labels. The operator looks only at
 // those that carry the label, at those that a spec names, and at the names it would create. It deletes
-// Secrets in its own namespace alone; those with deletionPolicy Delete go by their owner reference.
+// Secrets in its own namespace alone; those with deletionPolicy Delete go by their owner reference. Where
+// the admission plugin OwnerReferencesPermissionEnforcement is on (OpenShift has it), only those may set
+// that reference on a Secret that is there who may delete it: hence delete in every namespace.
 //
 // Its own objects: read from the cache, and live before credentials are swept; statuses are applied.
 // +kubebuilder:rbac:groups=posthorn.dev,resources=webhookendpoints,verbs=get;list;watch
@@ -16,8 +18,7 @@ package controller
 // +kubebuilder:rbac:groups=posthorn.dev,resources=webhookendpoints/status;webhooksubscriptions/status,verbs=patch
 //
 // Signing Secrets, users' Secrets, credentials for the dispatcher:
-// +kubebuilder:rbac:groups="",resources=secrets,verbs=get;list;watch;create;update
-// +kubebuilder:rbac:groups="",namespace=posthorn-system,resources=secrets,verbs=delete
+// +kubebuilder:rbac:groups="",resources=secrets,verbs=get;list;watch;create;update;delete
 //
 // CA bundles, Services of a serviceRef, labels of namespaces for grants:
 // +kubebuilder:rbac:groups="",resources=configmaps,verbs=get

@@ -31,8 +31,7 @@ type report struct {
 	wake time.Duration
 }
 
-// transition is something that happened to an object, to be told in a Kubernetes Event once the
-// status that shows it is written.
+// transition is something that was done for an object, to be told in a Kubernetes Event.
 type transition struct {
 	eventType, reason, action, note string
 }

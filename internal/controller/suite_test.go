@@ -71,10 +71,13 @@ func TestControllers(t *testing.T) {
 var _ = BeforeSuite(func(ctx SpecContext) {
 	telemetry.Install(telemetry.NewLogger(io.MultiWriter(GinkgoWriter, operatorLog), telemetry.LogOptions{Format: telemetry.FormatText}))
 	var err error
-	plane, err = controlplane.Start(controlplane.Options{ControllerManager: true, Audit: true})
+	plane, err = controlplane.Start(controlplane.Options{
+		ControllerManager: true, Audit: true, CRDs: "../../config/crd/bases",
+		// As some distributions have it: who sets an owner reference needs rights for that.
+		APIServerFlags: []string{"--enable-admission-plugins=OwnerReferencesPermissionEnforcement"},
+	})
 	Expect(err).NotTo(HaveOccurred())
 	DeferCleanup(func() { Expect(plane.Stop()).To(Succeed()) })
-	Expect(plane.InstallCRDs("../../config/crd/bases")).To(Succeed())
 
 	scheme = runtime.NewScheme()
 	Expect(clientgoscheme.AddToScheme(scheme)).To(Succeed())
@@ -153,6 +156,7 @@ func startOperator(ctx context.Context) *testOperator {
 	Expect(err).NotTo(HaveOccurred())
 	base, err := setup(context.Background(), mgr, Options{Namespace: ownNamespace, Defaults: compile.BuiltinDefaults(), Now: clock.now})
 	Expect(err).NotTo(HaveOccurred())
+	base.Dispatcher.poll = leaseInterval
 
 	runCtx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)

@@ -117,6 +117,6 @@ func (run *endpointRun) configuration(status []byte) (runtime.ApplyConfiguration
 	if err := json.Unmarshal(status, apply); err != nil {
 		return nil, err
 	}
-	// The UID keeps an object of the same name, created meanwhile, from getting this one's status.
-	return hookac.WebhookEndpoint(run.obj.Name, run.obj.Namespace).WithUID(run.obj.UID).WithStatus(apply), nil
+	return hookac.WebhookEndpoint(run.obj.Name, run.obj.Namespace).
+		WithResourceVersion(run.obj.ResourceVersion).WithStatus(apply), nil
 }

@@ -6,12 +6,14 @@ package controller
 import (
 	"context"
 	"errors"
+	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	hookv1 "github.com/posthorn-dev/posthorn/api/v1alpha1"
@@ -139,6 +141,53 @@ var _ = Describe("A WebhookEndpoint", func() {
 		change(ctx, signingSecretOf(ctx, obj), func(s *corev1.Secret) { delete(s.Annotations, hookv1.AnnotationScheme) })
 		Eventually(asked).Should(Receive())
 		Consistently(condition(ctx, obj, hookv1.ConditionReady)).Should(be(metav1.ConditionTrue, hookv1.ReasonSucceeded))
+	})
+})
+
+var _ = Describe("A WebhookEndpoint that is created again", func() {
+	It("does not get the status of the one before it", func(ctx SpecContext) {
+		obj := newEndpoint(newNamespace(ctx, nil), "billing")
+		create(ctx, obj)
+		expectReady(ctx, obj, metav1.ConditionUnknown, hookv1.ReasonWaitingForDispatcher)
+		gone, next, replaced := obj.DeepCopy(), newEndpoint(obj.Namespace, obj.Name), false
+		faults.inject(func(verb string, _ any) error {
+			if verb != "apply" {
+				return nil
+			}
+			if replaced {
+				return errors.New("injected fault: what was written first stays")
+			}
+			replaced = true
+			return errors.Join(admin.Delete(ctx, gone), admin.Create(ctx, next))
+		})
+		dispatch(ctx, obj, isTrue(hookv1.ConditionRouted, hookv1.ReasonLoaded), isTrue(hookv1.ConditionDestinationAllowed, hookv1.ReasonAllowed))
+		before, again := obj.UID, obj
+		Eventually(func() types.UID { _ = admin.Get(ctx, client.ObjectKeyFromObject(again), again); return again.UID }).
+			ShouldNot(Or(BeEmpty(), Equal(before)))
+		Consistently(condition(ctx, again, hookv1.ConditionReady)).Should(BeNil())
+		faults.clear()
+		route(ctx, again)
+		expectReady(ctx, again, metav1.ConditionTrue, hookv1.ReasonSucceeded)
+	})
+})
+
+var _ = Describe("A WebhookEndpoint whose spec cannot work", func() {
+	It("stalls, and goes on keeping its keys", func(ctx SpecContext) {
+		obj := newEndpoint(newNamespace(ctx, nil), "billing", func(e *hookv1.WebhookEndpoint) {
+			e.Spec.Signing = &hookv1.Signing{Rotation: &hookv1.Rotation{Overlap: "2s"}}
+			e.Spec.AllowSubscriptions = &hookv1.AllowSubscriptions{From: hookv1.FromNamespacesSelector, Selector: &metav1.LabelSelector{
+				MatchExpressions: []metav1.LabelSelectorRequirement{{Key: "no key", Operator: metav1.LabelSelectorOpExists}},
+			}}
+		})
+		create(ctx, obj)
+		expectReady(ctx, obj, metav1.ConditionFalse, hookv1.ReasonInvalidSpec, "spec.allowSubscriptions.selector")
+		Expect(condition(ctx, obj, hookv1.ConditionStalled)()).To(be(metav1.ConditionTrue, hookv1.ReasonInvalidSpec))
+		change(ctx, obj, func(e *hookv1.WebhookEndpoint) { e.Annotations = map[string]string{hookv1.AnnotationRotate: "1"} })
+		Eventually(signingData(ctx, obj)).Should(HaveKey(hookv1.SecretKeyPrevious))
+		Eventually(signingData(ctx, obj)).WithTimeout(5*time.Second).ShouldNot(HaveKey(hookv1.SecretKeyPrevious), "the overlap ends")
+		change(ctx, obj, func(e *hookv1.WebhookEndpoint) { e.Spec.AllowSubscriptions = nil })
+		route(ctx, obj)
+		expectReady(ctx, obj, metav1.ConditionTrue, hookv1.ReasonSucceeded)
 	})
 })
 

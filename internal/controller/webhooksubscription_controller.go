@@ -105,5 +105,6 @@ func (run *subscriptionRun) configuration(status []byte) (runtime.ApplyConfigura
 	if err := json.Unmarshal(status, apply); err != nil {
 		return nil, err
 	}
-	return hookac.WebhookSubscription(run.obj.Name, run.obj.Namespace).WithUID(run.obj.UID).WithStatus(apply), nil
+	return hookac.WebhookSubscription(run.obj.Name, run.obj.Namespace).
+		WithResourceVersion(run.obj.ResourceVersion).WithStatus(apply), nil
 }

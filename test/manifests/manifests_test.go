@@ -75,8 +75,11 @@ func TestDefault_GivesEachProcessItsRightsAndNoOthers(t *testing.T) {
 		"the operator reads Secrets anywhere": {
 			user: operator, verb: "get", resource: "secrets", namespace: "default", want: "yes",
 		},
-		"the operator deletes no Secret of a tenant": {
-			user: operator, verb: "delete", resource: "secrets", namespace: "default", want: "no",
+		"the operator may set owner references where that takes the right to delete": {
+			user: operator, verb: "delete", resource: "secrets", namespace: "default", want: "yes",
+		},
+		"the operator deletes no Secrets by the lot": {
+			user: operator, verb: "deletecollection", resource: "secrets", namespace: "default", want: "no",
 		},
 		"the operator writes no spec": {
 			user: operator, verb: "update", resource: "webhookendpoints.posthorn.dev", namespace: "default", want: "no",
