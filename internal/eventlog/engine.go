@@ -4,8 +4,11 @@
 package eventlog
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
+	"net"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -20,41 +23,112 @@ const maxPayload = 4 << 20
 // messages take half a second.
 const readyTimeout = 2 * time.Minute
 
-// startEmbedded runs a JetStream server inside the process, without a listener.
-func startEmbedded(o Options) (*server.Server, error) {
-	opts := &server.Options{
+// engine is a JetStream server inside the process, without a listener. It can be started again while
+// clients are connected: they find the new server behind the same engine, and go on.
+type engine struct {
+	opts Options
+
+	mu sync.Mutex
+	// server is nil while there is none: a restart failed, or the engine is closed.
+	server *server.Server
+}
+
+// startEngine runs a server on the files in o.Dir.
+func startEngine(o Options) (*engine, error) {
+	e := &engine{opts: o}
+	if err := e.start(); err != nil {
+		return nil, err
+	}
+	return e, nil
+}
+
+// start runs a server. The caller holds the mutex, or is the only one to know the engine.
+func (e *engine) start() error {
+	srv, err := server.NewServer(&server.Options{
 		ServerName:             "posthorn",
 		DontListen:             true,
 		NoSigs:                 true,
 		JetStream:              true,
-		StoreDir:               o.Dir,
-		JetStreamMaxStore:      o.MaxBytes,
+		StoreDir:               e.opts.Dir,
+		JetStreamMaxStore:      e.opts.MaxBytes,
 		JetStreamMaxMemory:     64 << 20,
 		MaxPayload:             maxPayload,
 		MaxPending:             256 << 20,
-		SyncAlways:             o.SyncAlways,
-		SyncInterval:           o.SyncInterval,
+		SyncAlways:             e.opts.SyncAlways,
+		SyncInterval:           e.opts.SyncInterval,
 		DisableJetStreamBanner: true,
-	}
-	srv, err := server.NewServer(opts)
+	})
 	if err != nil {
-		return nil, fmt.Errorf("configure engine: %w", err)
+		return fmt.Errorf("configure engine: %w", err)
 	}
-	srv.SetLoggerV2(engineLogger{o.Logger}, false, false, false)
+	srv.SetLoggerV2(engineLogger{e.opts.Logger}, false, false, false)
 	srv.Start()
 	if !srv.ReadyForConnections(readyTimeout) || !srv.JetStreamEnabled() {
 		srv.Shutdown()
 		srv.WaitForShutdown()
-		return nil, fmt.Errorf("start engine in %s: %w", o.Dir, ErrUnavailable)
+		return fmt.Errorf("start engine in %s: %w", e.opts.Dir, ErrUnavailable)
 	}
-	return srv, nil
+	e.server = srv
+	return nil
 }
+
+// close stops the server. What it acknowledged is on disk.
+func (e *engine) close() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.shutdown()
+}
+
+// shutdown stops the server, if there is one. The caller holds the mutex.
+func (e *engine) shutdown() {
+	if e.server == nil {
+		return
+	}
+	e.server.Shutdown()
+	e.server.WaitForShutdown()
+	e.server = nil
+}
+
+// restart stops the server and starts another on the same files. A stream that could not write stays
+// broken for as long as its server runs, room or not; a new one reads what was acknowledged and goes on.
+func (e *engine) restart() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.shutdown()
+	return e.start()
+}
+
+// health is nil while every stream can be written.
+func (e *engine) health() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.server == nil {
+		return errors.New("engine is not running")
+	}
+	if status := e.server.Healthz(nil); status.Error != "" {
+		return errors.New(status.Error)
+	}
+	return nil
+}
+
+// InProcessConn connects a client to the server that runs now (nats.InProcessConnProvider).
+func (e *engine) InProcessConn() (net.Conn, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.server == nil {
+		return nil, ErrUnavailable
+	}
+	return e.server.InProcessConn()
+}
+
+// reconnectWait is how long a client waits before it looks for the server again.
+const reconnectWait = 20 * time.Millisecond
 
 // connect opens one in-process connection. Producers and the dispatcher have one each, so that a
 // blocked reader of events never delays an answer to a producer.
-func connect(srv *server.Server, name string) (*nats.Conn, error) {
-	conn, err := nats.Connect("", nats.Name(name), nats.InProcessServer(srv), nats.MaxReconnects(-1),
-		nats.ReconnectBufSize(-1))
+func (e *engine) connect(name string) (*nats.Conn, error) {
+	conn, err := nats.Connect("", nats.Name(name), nats.InProcessServer(e), nats.MaxReconnects(-1),
+		nats.ReconnectWait(reconnectWait), nats.ReconnectJitter(0, 0), nats.ReconnectBufSize(-1))
 	if err != nil {
 		return nil, fmt.Errorf("connect to engine: %w", err)
 	}

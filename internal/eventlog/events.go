@@ -25,8 +25,11 @@ type Message struct {
 // sequences. On an error the sequence of a record that was not stored is 0, and the others are
 // stored all the same: a producer that tries again relies on deduplication.
 //
-// Errors: ErrFull, ErrUnavailable.
+// Errors: ErrFull, ErrUnavailable. While Health reports one of them, nothing is tried.
 func (l *Log) Append(ctx context.Context, namespace string, records [][]byte) ([]uint64, error) {
+	if err := l.Health(); err != nil {
+		return make([]uint64, len(records)), fmt.Errorf("append event: %w", err)
+	}
 	subject := subjectEvents + namespace
 	acks := make([]Ack, len(records))
 	for i, r := range records {
@@ -89,8 +92,9 @@ func (l *Log) FirstEvent(ctx context.Context) (uint64, error) {
 	return info.State.FirstSeq, nil
 }
 
-// ReadEvents calls handle for every event from the sequence on, in order, until stop is called. A
-// handle that blocks holds back the reading, and costs no memory.
+// ReadEvents calls handle for every event from the sequence on, once and in order, until stop is called,
+// also when the engine is started again meanwhile. A handle that blocks holds back the reading, and costs
+// no memory.
 func (l *Log) ReadEvents(ctx context.Context, from uint64, handle func(Message)) (stop func(), err error) {
 	consumer, err := l.events.OrderedConsumer(ctx, jetstream.OrderedConsumerConfig{
 		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: max(from, 1),
@@ -98,8 +102,10 @@ func (l *Log) ReadEvents(ctx context.Context, from uint64, handle func(Message))
 	if err != nil {
 		return nil, classify("read events", err)
 	}
+	last := max(from, 1) - 1
 	reading, err := consumer.Consume(func(m jetstream.Msg) {
-		if msg, ok := received(m); ok {
+		if msg, ok := received(m); ok && msg.Seq > last {
+			last = msg.Seq
 			handle(msg)
 		}
 	}, jetstream.PullMaxMessages(readAhead))

@@ -9,10 +9,10 @@ import (
 	"log/slog"
 	"os"
 	"strings"
-	"syscall"
+	"sync"
+	"sync/atomic"
 	"time"
 
-	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
@@ -52,10 +52,16 @@ const diskShare = 0.8
 // Log is the durable side of a dispatcher. It is safe for concurrent use.
 type Log struct {
 	opts     Options
-	server   *server.Server
+	engine   *engine
 	producer jetstream.JetStream
 	core     jetstream.JetStream
 	conns    []*nats.Conn
+	// ill says why the log cannot be written; nil while it can.
+	ill atomic.Pointer[error]
+	// closed is closed by Close, and watching counts who looks after the engine until then.
+	closed    chan struct{}
+	closeOnce sync.Once
+	watching  sync.WaitGroup
 
 	events, waiting, deadLetters, attempts jetstream.Stream
 	keys, state                            jetstream.Stream
@@ -83,15 +89,16 @@ func Open(ctx context.Context, o Options) (*Log, error) {
 		return nil, err
 	}
 	o.MaxBytes = limit
-	srv, err := startEmbedded(o)
+	e, err := startEngine(o)
 	if err != nil {
 		return nil, err
 	}
-	l := &Log{opts: o, server: srv}
+	l := &Log{opts: o, engine: e, closed: make(chan struct{})}
 	if err := l.open(ctx); err != nil {
 		l.Close()
 		return nil, err
 	}
+	l.watching.Go(l.watch)
 	return l, nil
 }
 
@@ -109,7 +116,7 @@ func (l *Log) open(ctx context.Context) error {
 
 // client opens a connection with a JetStream client on it.
 func (l *Log) client(name string) (jetstream.JetStream, error) {
-	conn, err := connect(l.server, name)
+	conn, err := l.engine.connect(name)
 	if err != nil {
 		return nil, err
 	}
@@ -128,13 +135,14 @@ func (l *Log) client(name string) (jetstream.JetStream, error) {
 // microseconds; where it does not, its disk is broken, and callers are told so.
 const publishTimeout = 5 * time.Second
 
-// Close stops the engine. What was acknowledged is on disk.
+// Close stops the engine; another Close does nothing. What was acknowledged is on disk.
 func (l *Log) Close() {
+	l.closeOnce.Do(func() { close(l.closed) })
+	l.watching.Wait()
 	for _, c := range l.conns {
 		c.Close()
 	}
-	l.server.Shutdown()
-	l.server.WaitForShutdown()
+	l.engine.close()
 }
 
 // MaxBytes is what all streams together may take.
@@ -167,11 +175,11 @@ func storageLimit(dir string, configured int64) (int64, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return 0, fmt.Errorf("create data directory: %w", err)
 	}
-	var fs syscall.Statfs_t
-	if err := syscall.Statfs(dir, &fs); err != nil {
-		return 0, fmt.Errorf("look at file system of %s: %w", dir, err)
+	_, size, err := fileSystem(dir)
+	if err != nil {
+		return 0, err
 	}
-	limit := int64(float64(fs.Blocks) * float64(fs.Bsize) * diskShare)
+	limit := int64(float64(size) * diskShare)
 	if configured > 0 && configured < limit {
 		limit = configured
 	}
