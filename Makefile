@@ -113,7 +113,20 @@ verify: generate ## Make all generated files and fail when one was stale or the 
 	$(tool) kustomize build config/default >/dev/null
 	hack/verify-clean.sh
 
+.PHONY: e2e
+e2e: ## Install the chart into a real cluster and see it work: that of KUBECONFIG, or one that hack/e2e.sh brings up.
+	hack/e2e.sh
+
 ##@ Ship
+
+.PHONY: images
+images: ## Pack the images as archives in dist/images, without a container engine; VERSION=dev tags them.
+	@mkdir -p dist/linux dist/images
+	go -C hack/image build -o ../../bin/image .
+	GOOS=linux go build -trimpath -ldflags='$(ldflags)' -o dist/linux/ ./cmd/operator ./cmd/dispatcher ./test/e2e/app
+	@cd dist && ../bin/image -tag localhost/posthorn-operator:$(VERSION) -output images/posthorn-operator.tar linux/operator \
+		&& ../bin/image -tag localhost/posthorn-dispatcher:$(VERSION) -output images/posthorn-dispatcher.tar linux/dispatcher \
+		&& ../bin/image -tag localhost/posthorn-e2e:$(VERSION) -output images/posthorn-e2e.tar linux/app && ls -l images
 
 .PHONY: docker-build
 docker-build: ## Build the images of operator and dispatcher; IMAGE=posthorn is the start of their names.
