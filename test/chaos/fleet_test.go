@@ -33,12 +33,12 @@ const (
 type manner int
 
 const (
-	healthy manner = iota
-	flaky          // answers 500 to a third of the requests
-	hanging        // answers nothing to a tenth of the requests
-	down           // answers 503 until repaired, so that its circuit opens
-	suspended      // its spec says so, until resumed
-	refusing       // answers 422 for a tenth of the events, which its subscription gives up on
+	healthy   manner = iota
+	flaky            // answers 500 to a third of the requests
+	hanging          // answers nothing to a tenth of the requests
+	down             // answers 503 until repaired, so that its circuit opens
+	suspended        // its spec says so, until resumed
+	refusing         // answers 422 for a tenth of the events, which its subscription gives up on
 )
 
 // manners are those of the endpoints of a fleet, by number.

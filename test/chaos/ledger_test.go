@@ -13,9 +13,9 @@ import (
 )
 
 const (
-	// flushWindow is how old the last flush of the attempt log may be: what was answered since then may be
-	// sent again after a crash.
-	flushWindow = 10 * time.Millisecond
+	// unread is how long an answer may lie in a socket of a busy machine before the dispatcher reads it. The
+	// request is in flight until then, though the receiver has answered.
+	unread = 20 * time.Millisecond
 	// longSettled is how long before a crash an answer must have come to be recorded beyond doubt, on a machine
 	// however busy.
 	longSettled = 5 * time.Second
@@ -114,9 +114,17 @@ func (l *ledger) duplicates() []recorder.Request {
 }
 
 // exposure counts the deliveries that may come twice because of a crash: those in flight then, and those
-// answered within the flush window before it.
-func (l *ledger) exposure(outages []outage) (inFlight, unflushed int) {
+// answered since the last flush began. windows are the times from there to the crashes that had some of the
+// latter.
+func (l *ledger) exposure(outages []outage, flushes []time.Time) (inFlight, unflushed int, windows []time.Duration) {
+	var started time.Time
 	for _, o := range outages {
+		since := flushBegan(flushes, o.killed)
+		if since.Before(started) {
+			since = started
+		}
+		started = o.restarted
+		before := unflushed
 		for _, q := range l.requests {
 			if q.Status != http.StatusOK || !q.Began.Before(o.restarted) {
 				continue
@@ -124,25 +132,34 @@ func (l *ledger) exposure(outages []outage) (inFlight, unflushed int) {
 			switch {
 			case !q.Ended.Before(o.killed):
 				inFlight++
-			case o.killed.Sub(q.Ended) <= flushWindow:
+			case !q.Ended.Before(since.Add(-unread)):
 				unflushed++
 			}
 		}
+		if unflushed > before {
+			windows = append(windows, o.killed.Sub(since))
+		}
 	}
-	return inFlight, unflushed
+	return inFlight, unflushed, windows
+}
+
+// flushBegan is the time before which the last flush that was stored before a crash cannot have begun, which
+// is when the one before it was stored.
+func flushBegan(flushes []time.Time, killed time.Time) time.Time {
+	at, _ := slices.BinarySearchFunc(flushes, killed, time.Time.Compare)
+	if at < 2 {
+		return time.Time{}
+	}
+	return flushes[at-2]
 }
 
 // checkDuplicates fails the test when there are more of them than the crashes explain, or one that was answered
-// long before a crash. It returns how long before the crash each was answered that was not in flight.
-func (l *ledger) checkDuplicates(t *testing.T, outages []outage) (ages []time.Duration) {
+// long before a crash. flushes are when those of the attempt log were stored, in order.
+func (l *ledger) checkDuplicates(t *testing.T, outages []outage, flushes []time.Time) {
 	t.Helper()
 	found := l.duplicates()
-	inFlight, unflushed := l.exposure(outages)
-	t.Logf("%d duplicates; in flight at the crashes: %d, answered within %s before: %d",
-		len(found), inFlight, flushWindow, unflushed)
-	if len(found) > inFlight+unflushed {
-		t.Errorf("%d duplicates, more than the %d that the crashes explain", len(found), inFlight+unflushed)
-	}
+	inFlight, unflushed, windows := l.exposure(outages, flushes)
+	var ages []time.Duration
 	for _, q := range found {
 		age, ok := ageAtCrash(q, outages)
 		if !ok {
@@ -152,8 +169,13 @@ func (l *ledger) checkDuplicates(t *testing.T, outages []outage) (ages []time.Du
 			ages = append(ages, age)
 		}
 	}
-	slices.Sort(ages)
-	return ages
+	t.Logf("%d duplicates: %d in flight at the crashes, %d answered before, by %s at most, median %s",
+		len(found), len(found)-len(ages), len(ages), longest(ages), median(ages))
+	t.Logf("explained by the crashes: %d, in flight %d, answered since the last flush began %d; that was before: median %s, longest %s",
+		inFlight+unflushed, inFlight, unflushed, median(windows), longest(windows))
+	if len(found) > inFlight+unflushed {
+		t.Errorf("%d duplicates, more than the %d that the crashes explain", len(found), inFlight+unflushed)
+	}
 }
 
 // ageAtCrash is how long before a crash a request was answered; 0 when it was in flight. It reports false when

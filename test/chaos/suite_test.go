@@ -114,9 +114,9 @@ func newDispatcher(t *testing.T, o platform.DispatcherOptions) *platform.Dispatc
 }
 
 // startOperator runs an operator that ends with the test.
-func startOperator(t *testing.T, host string) *platform.Operator {
+func startOperator(t *testing.T, proxy *platform.Proxy) *platform.Operator {
 	t.Helper()
-	o, err := posthorn.NewOperator(t.Context(), configuration, host)
+	o, err := posthorn.NewOperator(t.Context(), configuration, proxy)
 	must(t, err)
 	t.Cleanup(func() { end(t, o.Process) })
 	must(t, o.Start())

@@ -19,8 +19,8 @@ type DispatcherOptions struct {
 	DataDir string
 	// Program is the binary; that of the platform when empty.
 	Program string
-	// APIServer stands in place of the API server's own address where it is not empty.
-	APIServer string
+	// Proxy stands before the API server; nil for none.
+	Proxy *Proxy
 	// Args are more flags.
 	Args []string
 	// Env are more variables of the environment, such as GODEBUG=….
@@ -51,7 +51,7 @@ func (p *Platform) NewDispatcher(ctx context.Context, o DispatcherOptions) (*Dis
 			return nil, err
 		}
 	}
-	kubeconfig, err := p.Kubeconfig(ctx, "dispatcher", o.APIServer)
+	kubeconfig, err := p.Kubeconfig(ctx, "dispatcher", o.Proxy)
 	if err != nil {
 		return nil, err
 	}
@@ -81,9 +81,8 @@ type Operator struct {
 	Health string
 }
 
-// NewOperator prepares an operator, which Start runs. A host that is not empty stands in place of the API
-// server's address.
-func (p *Platform) NewOperator(ctx context.Context, config, host string, args ...string) (*Operator, error) {
+// NewOperator prepares an operator, which Start runs. A proxy stands before the API server where it is not nil.
+func (p *Platform) NewOperator(ctx context.Context, config string, proxy *Proxy, args ...string) (*Operator, error) {
 	dir, err := os.MkdirTemp(p.Dir, "operator-")
 	if err != nil {
 		return nil, fmt.Errorf("make directory: %w", err)
@@ -92,7 +91,7 @@ func (p *Platform) NewOperator(ctx context.Context, config, host string, args ..
 	if err != nil {
 		return nil, err
 	}
-	kubeconfig, err := p.Kubeconfig(ctx, "operator", host)
+	kubeconfig, err := p.Kubeconfig(ctx, "operator", proxy)
 	if err != nil {
 		return nil, err
 	}

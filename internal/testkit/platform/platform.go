@@ -112,16 +112,21 @@ func Build(dir string, flags ...string) error {
 // Binary is the path of the operator or the dispatcher.
 func (p *Platform) Binary(name string) string { return filepath.Join(p.Dir, "bin", name) }
 
-// Kubeconfig writes a kubeconfig with the rights of one of Posthorn's own accounts, operator or dispatcher. A
-// host that is not empty stands in place of the API server's address.
-func (p *Platform) Kubeconfig(ctx context.Context, name, host string) (string, error) {
+// Proxy is what stands before the API server: its URL, and the certificate to know it by, PEM.
+type Proxy struct {
+	URL         string
+	Certificate []byte
+}
+
+// Kubeconfig writes a kubeconfig with the rights of one of Posthorn's own accounts, operator or dispatcher. It
+// leads to the proxy where there is one.
+func (p *Platform) Kubeconfig(ctx context.Context, name string, proxy *Proxy) (string, error) {
 	config, err := p.Plane.ConfigFor(ctx, Namespace, "posthorn-"+name)
 	if err != nil {
 		return "", err
 	}
-	if host != "" {
-		config = rest.CopyConfig(config)
-		config.Host = host
+	if proxy != nil {
+		config.Host, config.TLSClientConfig = proxy.URL, rest.TLSClientConfig{CAData: proxy.Certificate}
 	}
 	file, err := os.CreateTemp(p.Dir, name+"-*.kubeconfig")
 	if err != nil {

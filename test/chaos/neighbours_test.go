@@ -1,0 +1,223 @@
+// Copyright The Posthorn Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package chaos
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	hookv1 "github.com/posthorn-dev/posthorn/api/v1alpha1"
+	"github.com/posthorn-dev/posthorn/internal/testkit/platform"
+	"github.com/posthorn-dev/posthorn/internal/testkit/recorder"
+)
+
+// badAnswers are the ways in which a bad neighbour answers; one that refuses connections has no server at all.
+var badAnswers = map[string]recorder.Answer{
+	"hangs": func(_ http.ResponseWriter, r *http.Request, _ recorder.Request, _ int) int {
+		<-r.Context().Done()
+		return 0
+	},
+	"trickle": trickle,
+	"flood":   flood,
+}
+
+// trickle answers byte by byte, and never comes to an end.
+func trickle(w http.ResponseWriter, r *http.Request, _ recorder.Request, _ int) int {
+	w.WriteHeader(http.StatusOK)
+	ticker := time.NewTicker(20 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-r.Context().Done():
+			return 0
+		case <-ticker.C:
+			if _, err := w.Write([]byte("x")); err != nil {
+				return 0
+			}
+			_ = http.NewResponseController(w).Flush() // fails when nobody reads any more
+		}
+	}
+}
+
+// flood answers 503 with 100 MB.
+func flood(w http.ResponseWriter, _ *http.Request, _ recorder.Request, _ int) int {
+	w.WriteHeader(http.StatusServiceUnavailable)
+	block := []byte(strings.Repeat("flood ", 1<<16/6))
+	for sent := 0; sent < 100<<20; sent += len(block) {
+		if _, err := w.Write(block); err != nil {
+			break
+		}
+	}
+	return 0
+}
+
+const (
+	// perManner is how many endpoints of each bad manner there are, and as many healthy ones beside all of them.
+	perManner = 2
+	// neighbourBody is how large the data of an event is. A backlog that is kept in memory shows.
+	neighbourBody = 4 << 10
+	// engineBytes is what memory may hold for one event and its waiting deliveries: what the engine keeps of
+	// each message (about 150 bytes), the dispatcher of each waiting delivery (32) and ingest of each event.
+	engineBytes = 512
+)
+
+// TestNeighbours_AreNotHarmed has half of the endpoints misbehave, for good. NEIGHBOUR_EVENTS sets how many
+// events there are at first; three times as many follow.
+func TestNeighbours_AreNotHarmed(t *testing.T) {
+	n := fromEnvironment(t, "NEIGHBOUR_EVENTS", 500)
+	ctx := within(t, 10*time.Minute)
+	// A small GOGC has the heap follow what is alive.
+	d := newDispatcher(t, platform.DispatcherOptions{Env: []string{"GOGC=10"}})
+	must(t, d.Start())
+	startOperator(t, nil)
+	s := newStreet(ctx, t, d.Ingest)
+
+	s.post(ctx, t, n)
+	small := s.settle(ctx, t, d, n)
+	s.post(ctx, t, 3*n)
+	large := s.settle(ctx, t, d, 4*n)
+
+	more := large.waiting - small.waiting
+	t.Logf("%d deliveries wait: heap %d KiB, resident %d KiB", small.waiting, small.heap>>10, small.resident>>10)
+	t.Logf("%d deliveries wait: heap %d KiB, resident %d KiB", large.waiting, large.heap>>10, large.resident>>10)
+	t.Logf("%d bytes of heap for each that came to wait, with events of %d bytes", (large.heap-small.heap)/int64(max(more, 1)), neighbourBody)
+	if more < n {
+		t.Errorf("%d more deliveries wait, want more than %d: the bad neighbours were not bad", more, n)
+	}
+	if grown := large.heap - small.heap; grown > int64(more)*engineBytes {
+		t.Errorf("the heap grew by %d bytes for %d more waiting deliveries", grown, more)
+	}
+}
+
+// street is a tenant of which one half of the endpoints is bad, and all want the same events.
+type street struct {
+	producer  platform.Producer
+	receiver  *recorder.Recorder
+	healthy   []string
+	mu        sync.Mutex
+	delivered map[string]int
+	posted    int
+}
+
+func newStreet(ctx context.Context, t *testing.T, ingest string) *street {
+	t.Helper()
+	namespace, token, err := posthorn.Tenant(ctx)
+	must(t, err)
+	s := &street{
+		receiver: newReceiver(t), delivered: map[string]int{},
+		producer: platform.Producer{Address: ingest, Namespace: namespace, Token: token},
+	}
+	refuses := closedAddress(t)
+	for i := range perManner {
+		for manner, answer := range badAnswers {
+			name := fmt.Sprintf("%s-%d", manner, i)
+			s.receiver.Answer(name, answer)
+			subscribe(ctx, t, namespace, name, s.receiver.URL(name))
+		}
+		name := fmt.Sprintf("refuses-%d", i)
+		subscribe(ctx, t, namespace, name, "http://"+refuses+"/"+name)
+	}
+	for i := range perManner * (len(badAnswers) + 1) {
+		name := fmt.Sprintf("healthy-%d", i)
+		s.healthy = append(s.healthy, name)
+		subscribe(ctx, t, namespace, name, s.receiver.URL(name))
+	}
+	s.receiver.Watch(func(q recorder.Request) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if q.Status == http.StatusOK {
+			s.delivered[q.Endpoint]++
+		}
+	})
+	must(t, posthorn.AwaitSubscriptions(ctx, namespace, "all are Ready", platform.IsReady))
+	return s
+}
+
+// subscribe makes an endpoint, and a subscription to all events.
+func subscribe(ctx context.Context, t *testing.T, namespace, name, url string) {
+	t.Helper()
+	meta := metav1.ObjectMeta{Namespace: namespace, Name: name}
+	must(t, posthorn.Admin.Create(ctx, &hookv1.WebhookEndpoint{
+		ObjectMeta: meta, Spec: hookv1.WebhookEndpointSpec{URL: hookv1.URL(url)},
+	}))
+	must(t, posthorn.Admin.Create(ctx, &hookv1.WebhookSubscription{
+		ObjectMeta: meta,
+		Spec: hookv1.WebhookSubscriptionSpec{
+			EndpointRef: hookv1.EndpointRef{Name: hookv1.ObjectName(name)}, EventTypes: []hookv1.EventTypePattern{"*"},
+		},
+	}))
+}
+
+// closedAddress is an address that nothing listens at.
+func closedAddress(t *testing.T) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	must(t, listener.Close())
+	return listener.Addr().String()
+}
+
+// post has n more events accepted.
+func (s *street) post(ctx context.Context, t *testing.T, n int) {
+	t.Helper()
+	data, err := json.Marshal(strings.Repeat("x", neighbourBody))
+	must(t, err)
+	for i := s.posted; i < s.posted+n; i++ {
+		_, err := s.producer.Post(ctx, platform.Event{ID: fmt.Sprintf("event-%06d", i), Type: "com.example.news", Data: data})
+		must(t, err)
+	}
+	s.posted += n
+}
+
+// memory is what a dispatcher takes.
+type memory struct {
+	waiting        int
+	heap, resident int64
+}
+
+// settle waits until every healthy endpoint has got n events and all else waits in storage, and measures.
+func (s *street) settle(ctx context.Context, t *testing.T, d *platform.Dispatcher, n int) memory {
+	t.Helper()
+	must(t, platform.Await(ctx, "the healthy half has got everything", func(context.Context) error {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		for _, name := range s.healthy {
+			if got := s.delivered[name]; got < n {
+				return fmt.Errorf("%s got %d of %d", name, got, n)
+			}
+		}
+		return nil
+	}))
+	m := memory{heap: 1 << 62}
+	must(t, platform.Await(ctx, "the rest waits in storage", func(ctx context.Context) error {
+		values, err := d.ReadMetrics(ctx)
+		if err != nil {
+			return err
+		}
+		inMemory := values[`posthorn_dispatcher_pending_deliveries{where="memory"}`]
+		m.waiting = int(values[`posthorn_dispatcher_pending_deliveries{where="storage"}`])
+		if inMemory > 100 {
+			return fmt.Errorf("%v deliveries are in memory", inMemory)
+		}
+		return nil
+	}))
+	// The least of some looks is the nearest to what is alive.
+	for range 40 {
+		values, err := d.ReadMetrics(ctx)
+		must(t, err)
+		m.heap = min(m.heap, int64(values["go_memstats_heap_alloc_bytes"]))
+		pause(ctx, 50*time.Millisecond)
+	}
+	m.resident = d.ResidentBytes()
+	return m
+}
