@@ -246,4 +246,7 @@ const (
 	EventCircuitClosed = "CircuitClosed"
 	// EventEndpointEnabled reports that a disabled endpoint is enabled again.
 	EventEndpointEnabled = "EndpointEnabled"
+	// EventDeadLettered reports deliveries of a subscription that ended without success, at most once in
+	// 10 minutes.
+	EventDeadLettered = "DeadLettered"
 )

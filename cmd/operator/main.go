@@ -16,26 +16,36 @@ import (
 	"github.com/posthorn-dev/posthorn/internal/telemetry"
 )
 
+// options are all flags of the program.
+type options struct {
+	operator    operator.Options
+	logging     telemetry.LogOptions
+	debugging   telemetry.DebugOptions
+	showVersion bool
+}
+
+func (o *options) bindFlags(fs *flag.FlagSet) {
+	fs.BoolVar(&o.showVersion, "version", false, "print the version and exit")
+	o.operator.BindFlags(fs)
+	o.logging.BindFlags(fs)
+	o.debugging.BindFlags(fs)
+}
+
 func main() {
-	var options operator.Options
-	var logging telemetry.LogOptions
-	var debugging telemetry.DebugOptions
-	showVersion := flag.Bool("version", false, "print the version and exit")
-	options.BindFlags(flag.CommandLine)
-	logging.BindFlags(flag.CommandLine)
-	debugging.BindFlags(flag.CommandLine)
+	var o options
+	o.bindFlags(flag.CommandLine)
 	flag.Parse()
 
-	if *showVersion {
+	if o.showVersion {
 		fmt.Println(telemetry.Version())
 		return
 	}
-	telemetry.Install(telemetry.NewLogger(os.Stderr, logging))
-	if err := debugging.Serve(); err != nil {
+	telemetry.Install(telemetry.NewLogger(os.Stderr, o.logging))
+	if err := o.debugging.Serve(); err != nil {
 		slog.Error("Operator failed", "error", err)
 		os.Exit(1)
 	}
-	if err := operator.Run(ctrl.SetupSignalHandler(), options); err != nil {
+	if err := operator.Run(ctrl.SetupSignalHandler(), o.operator); err != nil {
 		slog.Error("Operator failed", "error", err)
 		os.Exit(1)
 	}

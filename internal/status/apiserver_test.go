@@ -256,7 +256,7 @@ func TestAPIServer_TheRightsOfTheMarkersAreEnough(t *testing.T) {
 		{APIGroups: []string{hookv1.GroupName}, Resources: []string{"webhookendpoints/status", "webhooksubscriptions/status"}, Verbs: []string{"patch"}},
 		{APIGroups: []string{"events.k8s.io"}, Resources: []string{"events"}, Verbs: []string{"create", "patch"}},
 	}, []rbacv1.PolicyRule{
-		{APIGroups: []string{"coordination.k8s.io"}, Resources: []string{"leases"}, Verbs: []string{"create", "patch"}},
+		{APIGroups: []string{"coordination.k8s.io"}, Resources: []string{"leases"}, ResourceNames: []string{LeaseName}, Verbs: []string{"create", "patch"}},
 	})
 	writer := w.write(config)
 	f := w.endpoint("billing")

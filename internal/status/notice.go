@@ -24,9 +24,6 @@ const (
 	actionRoute = "Route"
 )
 
-// eventDeadLettered is the reason of the Kubernetes Event that tells of dead letters.
-const eventDeadLettered = "DeadLettered"
-
 // notice is one Kubernetes Event.
 type notice struct {
 	regarding corev1.ObjectReference
@@ -56,7 +53,7 @@ func noticesOf(e *entry, j job, now time.Time) []notice {
 	if n := newDeadLetters(j); e.key.kind == hookv1.KindWebhookSubscription && n > 0 &&
 		(e.lastDeadLetterNotice.IsZero() || now.Sub(e.lastDeadLetterNotice) >= deadLetterNoticeInterval) {
 		e.lastDeadLetterNotice = now
-		add(corev1.EventTypeWarning, eventDeadLettered, actionSend, fmt.Sprintf(
+		add(corev1.EventTypeWarning, hookv1.EventDeadLettered, actionSend, fmt.Sprintf(
 			"%d deliveries of WebhookSubscription %s ended without success: see status.recentFailures and the dead-letter log.",
 			n, e.key.name.Name))
 	}

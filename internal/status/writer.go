@@ -179,7 +179,8 @@ func (w *Writer) write(ctx context.Context, j job) {
 	}
 }
 
-// isAboutObject reports whether an error concerns one object, so that the others may go on.
+// isAboutObject reports whether an error concerns one object, so that the others may go on. Forbidden
+// does: the rights are the same for all, while an admission webhook denies in some namespaces.
 func isAboutObject(err error) bool {
-	return apierrors.IsConflict(err) || apierrors.IsInvalid(err) || apierrors.IsBadRequest(err)
+	return apierrors.IsConflict(err) || apierrors.IsInvalid(err) || apierrors.IsBadRequest(err) || apierrors.IsForbidden(err)
 }

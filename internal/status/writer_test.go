@@ -420,6 +420,7 @@ func TestWriter_OneObjectThatIsRefusedHoldsUpNoOther(t *testing.T) {
 	for name, failure := range map[string]error{
 		"a conflict": apierrors.NewConflict(schema.GroupResource{}, "x", errors.New("owned by posthorn-operator")),
 		"invalid":    apierrors.NewInvalid(schema.GroupKind{}, "x", nil),
+		"a policy":   apierrors.NewForbidden(schema.GroupResource{}, "x", errors.New("denied by an admission webhook")),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

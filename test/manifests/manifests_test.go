@@ -96,6 +96,12 @@ func TestDefault_GivesEachProcessItsRightsAndNoOthers(t *testing.T) {
 		"the dispatcher writes no Secret": {
 			user: dispatcher, verb: "create", resource: "secrets", namespace: "posthorn-system", want: "no",
 		},
+		"the dispatcher keeps its Lease": {
+			user: dispatcher, verb: "patch", resource: "leases.coordination.k8s.io/posthorn-dispatcher", namespace: "posthorn-system", want: "yes",
+		},
+		"the dispatcher touches no other Lease, such as the operator's": {
+			user: dispatcher, verb: "patch", resource: "leases.coordination.k8s.io/posthorn-operator", namespace: "posthorn-system", want: "no",
+		},
 		"the dispatcher reviews tokens": {
 			user: dispatcher, verb: "create", resource: "tokenreviews.authentication.k8s.io", namespace: "default", want: "yes",
 		},
