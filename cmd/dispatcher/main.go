@@ -26,6 +26,8 @@ func main() {
 	logging.BindFlags(flag.CommandLine)
 	debugging.BindFlags(flag.CommandLine)
 	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal ends the process at once
 
 	if *showVersion {
 		fmt.Println(telemetry.Version())
@@ -36,9 +38,11 @@ func main() {
 		slog.Error("Dispatcher failed", "error", err)
 		os.Exit(1)
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // a second signal ends the process at once
-	if err := dispatcher.Run(ctx, options); err != nil {
+	done, err := dispatcher.Command(ctx, flag.Args())
+	if !done {
+		err = dispatcher.Run(ctx, options)
+	}
+	if err != nil {
 		slog.Error("Dispatcher failed", "error", err)
 		os.Exit(1)
 	}

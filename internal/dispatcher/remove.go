@@ -3,7 +3,10 @@
 
 package dispatcher
 
-import "context"
+import (
+	"context"
+	"sync"
+)
 
 // removals are the waiting deliveries whose successors are recorded. They are removed beside the flusher, one
 // request to the engine each: while it waited for them, what was answered meanwhile would be sent again after
@@ -11,8 +14,10 @@ import "context"
 type removals struct {
 	queue  []removal
 	signal chan struct{}
-	// holds counts the backups under way: while there is one, everything stays where it is.
-	holds int
+	// held says that a backup is under way: everything stays where it is.
+	held bool
+	// trimming is locked while old events and flushes are removed, or a backup is made.
+	trimming sync.Mutex
 }
 
 // removal is what one flush replaced.
@@ -76,7 +81,7 @@ func (d *Dispatcher) removeReplaced() {
 func (d *Dispatcher) nextRemoval() (removal, bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.replaced.holds > 0 || len(d.replaced.queue) == 0 {
+	if d.replaced.held || len(d.replaced.queue) == 0 {
 		return removal{}, false
 	}
 	r := d.replaced.queue[0]

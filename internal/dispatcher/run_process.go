@@ -123,7 +123,10 @@ func (p *process) open(ctx context.Context) (err error) {
 	if p.core, err = New(options); err != nil {
 		return fmt.Errorf("create dispatcher: %w", err)
 	}
-	return p.openAPI()
+	if err := p.openAPI(); err != nil {
+		return err
+	}
+	return p.openBackups(ctx)
 }
 
 // connect makes what reads from the API server and writes to it. None of it speaks to it yet.

@@ -20,6 +20,10 @@ const trimAt = 0.8
 // trimLoop removes what is settled and old.
 func (d *Dispatcher) trimLoop() {
 	d.every(trimInterval, func(now time.Time) {
+		if !d.replaced.trimming.TryLock() {
+			return // a backup is made
+		}
+		defer d.replaced.trimming.Unlock()
 		ctx, cancel := context.WithTimeout(d.storing, time.Minute)
 		defer cancel()
 		if err := errors.Join(d.trimEvents(ctx, now), d.trimAttempts(ctx, now)); err != nil {
