@@ -22,10 +22,22 @@ const scanBatch = 2_000
 // returns at its end. A filter narrows it to the subjects that match; empty means all.
 func (l *Log) scan(ctx context.Context, s jetstream.Stream, filter string, from uint64, handle func(Message)) error {
 	cfg := jetstream.ConsumerConfig{
-		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: max(from, 1),
-		AckPolicy: jetstream.AckNonePolicy, MemoryStorage: true, InactiveThreshold: time.Minute,
-		FilterSubject: filter,
+		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: max(from, 1), FilterSubject: filter,
 	}
+	return l.consume(ctx, s, cfg, func(m jetstream.Msg) bool {
+		if msg, ok := received(m); ok {
+			handle(msg)
+		}
+		return true
+	})
+}
+
+// consume calls handle for every message that a stream holds for a consumer, oldest first, and returns at
+// the end of the stream, or when handle wants no more.
+func (l *Log) consume(
+	ctx context.Context, s jetstream.Stream, cfg jetstream.ConsumerConfig, handle func(jetstream.Msg) bool,
+) error {
+	cfg.AckPolicy, cfg.MemoryStorage, cfg.InactiveThreshold = jetstream.AckNonePolicy, true, time.Minute
 	consumer, err := s.CreateConsumer(ctx, cfg)
 	if err != nil {
 		return classify("scan", err)
@@ -37,18 +49,16 @@ func (l *Log) scan(ctx context.Context, s jetstream.Stream, filter string, from 
 		if err != nil {
 			return classify("scan", err)
 		}
-		n := uint64(0)
+		n, more := uint64(0), true
 		for m := range batch.Messages() {
 			n++
-			if msg, ok := received(m); ok {
-				handle(msg)
-			}
+			more = more && handle(m)
 		}
 		if err := batch.Error(); err != nil {
 			return classify("scan", err)
 		}
-		if n == 0 {
-			return nil // removed meanwhile
+		if n == 0 || !more {
+			return nil // removed meanwhile, or enough
 		}
 		left -= min(n, left)
 		if err := ctx.Err(); err != nil {
