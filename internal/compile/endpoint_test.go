@@ -226,7 +226,7 @@ func TestEndpoint_NamesTheFieldAtFault(t *testing.T) {
 				URLFrom: &hookv1.URLSource{}, TLS: &hookv1.TLS{ServerName: "a"},
 			},
 			credentials: func(c *compile.Credentials) { c.URL = "http://secret-value.example.com" },
-			wantPath:    "spec.tls",
+			wantPath:    "spec.urlFrom.secretKeyRef",
 		},
 		"a timeout that does not parse": {
 			spec:     hookv1.WebhookEndpointSpec{URL: "https://a.example.com", Timeout: "soon"},

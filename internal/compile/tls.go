@@ -19,6 +19,9 @@ func compileTLS(spec *hookv1.WebhookEndpointSpec, c *Credentials, e *delivery.En
 		return nil
 	}
 	// The schema says the same of url and serviceRef; the URL of a Secret it cannot see.
+	if e.URL.Scheme != "https" && spec.URLFrom != nil {
+		return fieldErrorf("spec.urlFrom.secretKeyRef", "the value must begin with https:// beside spec.tls: change it, or remove tls")
+	}
 	if e.URL.Scheme != "https" {
 		return fieldErrorf("spec.tls", "needs a URL that begins with https://: change the URL, or remove tls")
 	}

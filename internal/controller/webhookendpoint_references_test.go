@@ -173,6 +173,10 @@ var _ = Describe("What an endpoint takes from elsewhere", func() {
 		},
 		Entry("a URL", hookv1.ReasonInvalidURL, map[string]string{"value": "ftp://user:hunter2@x"}, secretFields["urlFrom"].edit),
 		Entry("a URL with a fragment", hookv1.ReasonInvalidURL, map[string]string{"value": "https://x.example.com/#hunter2"}, secretFields["urlFrom"].edit),
+		Entry("a plain URL beside TLS", hookv1.ReasonInvalidURL, map[string]string{"value": "http://x.example.com/hunter2"}, func(e *hookv1.WebhookEndpoint) {
+			secretFields["urlFrom"].edit(e)
+			e.Spec.TLS = &hookv1.TLS{ServerName: "x.example.com"}
+		}),
 		Entry("a header", hookv1.ReasonInvalidHeader, map[string]string{"value": "hunter2\r\nX-Evil: 1"}, secretFields["headers"].edit),
 		Entry("a user name", hookv1.ReasonInvalidCredentials, map[string]string{"username": "hunter2:x", "password": "hunter3-x"}, secretFields["basic authentication"].edit),
 		Entry("a token", hookv1.ReasonInvalidCredentials, map[string]string{"value": "hunter2\x01x"}, secretFields["bearer authentication"].edit),
