@@ -46,7 +46,8 @@ func (d *Dispatcher) Load(ctx context.Context, u routing.Update) error {
 	defer d.mu.Unlock()
 	for name, p := range begun {
 		d.restored.positions[name] = p
-		d.subs[name].positioned = true
+		s := d.subs[name]
+		s.positioned, s.dirty = true, true // a report since the table was taken over did not call it routed
 		d.logger.Info("Began subscription", "subscription", name.String(), "position", p.Start)
 	}
 	if first := d.table == nil; first {
@@ -260,7 +261,7 @@ func (d *Dispatcher) newPositions(last uint64) map[delivery.Name]position {
 			continue
 		}
 		if known, ok := d.restored.positions[name]; ok && known.UID == s.spec.UID {
-			s.start, s.uid, s.positioned = known.Start, known.UID, true
+			s.start, s.uid, s.positioned, s.dirty = known.Start, known.UID, true, true
 			continue
 		}
 		if s.lane.endpoint == nil || !s.lane.endpoint.AdmitsNamespace(name.Namespace) {
