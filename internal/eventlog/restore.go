@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"path"
 	"path/filepath"
@@ -25,6 +26,9 @@ const engineDir = "jetstream"
 // Restore makes the files of o.Dir from an archive that Backup wrote. There must be none yet, and no process
 // that uses the directory. When it fails, what it made is removed.
 func Restore(ctx context.Context, o Options, r io.Reader) (err error) {
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
 	files := filepath.Join(o.Dir, engineDir)
 	switch _, err := os.Stat(files); {
 	case err == nil:

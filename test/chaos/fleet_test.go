@@ -103,6 +103,9 @@ func endpointName(i int) string { return fmt.Sprintf("e%02d", i) }
 // kind is the type of the events of a number.
 func kind(i int) string { return fmt.Sprintf("com.example.kind%02d", i) }
 
+// eventID is the id of the event of a number; ids are in the order of the numbers.
+func eventID(i int) string { return fmt.Sprintf("event-%06d", i) }
+
 // create makes an endpoint and its subscription.
 func (f *fleet) create(ctx context.Context, t *testing.T, i int) {
 	t.Helper()
@@ -210,7 +213,7 @@ func (f *fleet) accept(ctx context.Context, from, count int) error {
 	events := make([]platform.Event, count)
 	for j := range events {
 		i := from + j
-		events[j] = platform.Event{ID: fmt.Sprintf("event-%06d", i), Type: kind(i % fleetKinds)}
+		events[j] = platform.Event{ID: eventID(i), Type: kind(i % fleetKinds)}
 	}
 	requests, err := f.producer.Post(ctx, events...)
 	if err != nil {
