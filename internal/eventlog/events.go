@@ -161,9 +161,5 @@ func (l *Log) EventAt(ctx context.Context, at time.Time) (uint64, error) {
 
 // Event reads one event; ErrNotFound when it was trimmed.
 func (l *Log) Event(ctx context.Context, seq uint64) (Message, error) {
-	found, err := l.get(ctx, streamEvents, getRequest{Seq: seq})
-	if err != nil {
-		return Message{}, err
-	}
-	return found[0], nil
+	return l.one(ctx, streamEvents, getRequest{Seq: seq})
 }

@@ -81,7 +81,36 @@ type getRequest struct {
 // maxBatchBytes bounds the answer to one direct get.
 const maxBatchBytes = 16 << 20
 
-// get reads messages directly, without a consumer. It returns ErrNotFound when there are none.
+// directGet is the subject of direct gets from a stream.
+const directGet = "$JS.API.DIRECT.GET."
+
+// one reads one message directly, without a consumer; ErrNotFound when it is not there. It goes over the
+// connection's own inbox: a subscription for each would make room for as many answers as batches have.
+func (l *Log) one(ctx context.Context, stream string, r getRequest) (Message, error) {
+	body, err := json.Marshal(r)
+	if err != nil {
+		return Message{}, fmt.Errorf("encode request: %w", err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
+	defer cancel()
+	m, err := l.core.Conn().RequestWithContext(ctx, directGet+stream, body)
+	if err != nil {
+		if ctx.Err() != nil {
+			err = nats.ErrTimeout
+		}
+		return Message{}, classify("get", err)
+	}
+	switch m.Header.Get("Status") {
+	case "":
+		return direct(m)
+	case "404":
+		return Message{}, fmt.Errorf("get: %w", ErrNotFound)
+	default:
+		return Message{}, fmt.Errorf("get: %w: %s", ErrUnavailable, m.Header.Get("Description"))
+	}
+}
+
+// get reads a batch of messages directly. It returns ErrNotFound when there are none.
 func (l *Log) get(ctx context.Context, stream string, r getRequest) ([]Message, error) {
 	conn := l.core.Conn()
 	inbox := conn.NewRespInbox()
@@ -90,23 +119,21 @@ func (l *Log) get(ctx context.Context, stream string, r getRequest) ([]Message, 
 		return nil, classify("get", err)
 	}
 	defer func() { _ = sub.Unsubscribe() }()
-	if r.Batch > 0 {
-		r.MaxBytes = maxBatchBytes
-	}
+	r.MaxBytes = maxBatchBytes
 	body, err := json.Marshal(r)
 	if err != nil {
 		return nil, fmt.Errorf("encode request: %w", err)
 	}
-	if err := conn.PublishRequest("$JS.API.DIRECT.GET."+stream, inbox, body); err != nil {
+	if err := conn.PublishRequest(directGet+stream, inbox, body); err != nil {
 		return nil, classify("get", err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
 	defer cancel()
-	return collect(ctx, sub, r.Batch > 0)
+	return collect(ctx, sub)
 }
 
-// collect gathers the answers to a direct get: one message, or a batch up to its end mark.
-func collect(ctx context.Context, sub *nats.Subscription, batch bool) ([]Message, error) {
+// collect gathers the answers to a direct get of a batch, up to its end mark.
+func collect(ctx context.Context, sub *nats.Subscription) ([]Message, error) {
 	var all []Message
 	for {
 		m, err := sub.NextMsgWithContext(ctx)
@@ -133,9 +160,6 @@ func collect(ctx context.Context, sub *nats.Subscription, batch bool) ([]Message
 			return nil, err
 		}
 		all = append(all, msg)
-		if !batch {
-			return all, nil
-		}
 	}
 }
 

@@ -38,11 +38,7 @@ func (l *Log) StoreDeadLetter(p Place, data []byte) Ack {
 
 // Waiting reads one waiting delivery; ErrNotFound when it was removed.
 func (l *Log) Waiting(ctx context.Context, seq uint64) (Message, error) {
-	found, err := l.get(ctx, streamWaiting, getRequest{Seq: seq})
-	if err != nil {
-		return Message{}, err
-	}
-	return found[0], nil
+	return l.one(ctx, streamWaiting, getRequest{Seq: seq})
 }
 
 // RemoveWaiting removes a waiting delivery. Removing one that is gone is no error.
