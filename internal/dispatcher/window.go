@@ -10,10 +10,13 @@ import (
 )
 
 // Bounds of the unsettled window. The number of tasks bounds the memory, and keeps the wait in a
-// healthy lane short: 8,192 deliveries take a fifth of a second at the speed of one core.
+// healthy lane short, however many events wait behind the window: 2,048 deliveries take a twentieth of a
+// second at the speed of one core, and no more than a second, after which a lane counts as slow and is
+// parked, where that core has much else to do. Parked deliveries cost several times as much, so that a healthy
+// lane that is parked for want of CPU stays behind for good.
 const (
 	maxUnsettledEvents = 10_000
-	maxUnsettledTasks  = 8_192
+	maxUnsettledTasks  = 2_048
 	// maxUnsettledTime is how long an event may keep the floor down, where Options do not say. What
 	// still waits then, or hangs in flight, is parked, and the event settles.
 	maxUnsettledTime = 5 * time.Second
