@@ -24,6 +24,10 @@ package controller
 // +kubebuilder:rbac:groups="",resources=configmaps,verbs=get
 // +kubebuilder:rbac:groups="",resources=services;namespaces,verbs=list;watch
 //
+// The authority of ingest's certificate, for producers:
+// +kubebuilder:rbac:groups="",namespace=posthorn-system,resources=configmaps,verbs=create
+// +kubebuilder:rbac:groups="",namespace=posthorn-system,resources=configmaps,resourceNames=posthorn-ca,verbs=update
+//
 // Kubernetes Events on the objects, and those of the leader election:
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 // +kubebuilder:rbac:groups="",namespace=posthorn-system,resources=events,verbs=create

@@ -4,13 +4,10 @@
 package controller
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
-	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"slices"
 	"strings"
 
@@ -29,6 +26,7 @@ import (
 
 	hookv1 "github.com/posthorn-dev/posthorn/api/v1alpha1"
 	"github.com/posthorn-dev/posthorn/internal/compile"
+	"github.com/posthorn-dev/posthorn/internal/testkit/controlplane"
 )
 
 var _ = Describe("A user who may write endpoints but not Secrets", func() {
@@ -154,70 +152,12 @@ func newAuthor(ctx context.Context, namespace string) client.Client {
 	return user
 }
 
-// auditEvent is what a line of the audit log says of one request.
-type auditEvent struct {
-	Verb string `json:"verb"`
-	User struct {
-		Username string `json:"username"`
-	} `json:"user"`
-	ObjectRef struct {
-		APIGroup    string `json:"apiGroup"`
-		Resource    string `json:"resource"`
-		Subresource string `json:"subresource"`
-		Namespace   string `json:"namespace"`
-		Name        string `json:"name"`
-	} `json:"objectRef"`
-	ResponseStatus struct {
-		Code int `json:"code"`
-	} `json:"responseStatus"`
-}
-
-// rights lists what a rule grants, one by one, as "verb group/resource" with a name where it has one.
-func rights(rule rbacv1.PolicyRule) []string {
-	var out []string
-	for _, group := range rule.APIGroups {
-		for _, resource := range rule.Resources {
-			for _, verb := range rule.Verbs {
-				right := fmt.Sprintf("%s %s/%s", verb, group, resource)
-				for _, name := range rule.ResourceNames {
-					right += " " + name
-				}
-				out = append(out, right)
-			}
-		}
-	}
-	return out
-}
-
-// usedRights reads what the operator did out of the audit log, and what it was refused.
-func usedRights() (used map[string]bool, refused []string) {
+// operatorRequests reads what the operator asked of the API server so far.
+func operatorRequests() []controlplane.Request {
 	GinkgoHelper()
-	file, err := os.Open(plane.AuditLog())
+	requests, err := plane.Requests("system:serviceaccount:" + ownNamespace + ":" + operatorAccount)
 	Expect(err).NotTo(HaveOccurred())
-	defer func() { Expect(file.Close()).To(Succeed()) }()
-	used = map[string]bool{}
-	lines := bufio.NewScanner(file)
-	lines.Buffer(nil, 1<<20)
-	for lines.Scan() {
-		var e auditEvent
-		Expect(json.Unmarshal(lines.Bytes(), &e)).To(Succeed())
-		if e.User.Username != "system:serviceaccount:"+ownNamespace+":"+operatorAccount {
-			continue
-		}
-		resource := e.ObjectRef.Resource
-		if e.ObjectRef.Subresource != "" {
-			resource += "/" + e.ObjectRef.Subresource
-		}
-		right := fmt.Sprintf("%s %s/%s", e.Verb, e.ObjectRef.APIGroup, resource)
-		if e.ResponseStatus.Code == http.StatusForbidden {
-			refused = append(refused, right+" in "+e.ObjectRef.Namespace)
-			continue
-		}
-		used[right] = true
-		used[right+" "+e.ObjectRef.Name] = true
-	}
-	Expect(lines.Err()).NotTo(HaveOccurred())
-	return used, refused
+	return requests
 }
 
 // The roles are held against what the operator did in all specs before: it was refused nothing, and
@@ -226,19 +166,11 @@ var _ = AfterSuite(func() {
 	if plane == nil {
 		return
 	}
-	used, refused := usedRights()
-	Expect(refused).To(BeEmpty(), "the roles lack something")
+	clusterRole, role := readRoles()
+	unused, missing := controlplane.CompareRights(slices.Concat(clusterRole.Rules, role.Rules), operatorRequests())
+	Expect(missing).To(BeEmpty(), "the roles lack something")
 	if suite, _ := GinkgoConfiguration(); len(suite.FocusStrings) > 0 || len(suite.SkipStrings) > 0 {
 		return
-	}
-	clusterRole, role := readRoles()
-	var unused []string
-	for _, rule := range slices.Concat(clusterRole.Rules, role.Rules) {
-		for _, right := range rights(rule) {
-			if !used[right] {
-				unused = append(unused, right)
-			}
-		}
 	}
 	Expect(unused).To(BeEmpty(), "the roles have more than is needed")
 })

@@ -31,6 +31,9 @@ type Options struct {
 	Namespace string
 	// Defaults are the platform's values for what a spec leaves open.
 	Defaults compile.Defaults
+	// IngestNames are the DNS names of the certificate that the operator keeps for ingest; none means that
+	// it keeps no certificate.
+	IngestNames []string
 	// MaxConcurrent is how many objects of one kind are reconciled at once; 0 means 4.
 	MaxConcurrent int
 	// Now is the clock; nil means time.Now.
@@ -86,6 +89,11 @@ func setup(ctx context.Context, mgr ctrl.Manager, o Options) (*Base, error) {
 	}
 	if err := addIndexes(ctx, mgr.GetFieldIndexer()); err != nil {
 		return nil, err
+	}
+	if len(o.IngestNames) > 0 {
+		if err := mgr.Add(&IngestCertificate{Base: base, Names: o.IngestNames}); err != nil {
+			return nil, fmt.Errorf("set up certificate of ingest: %w", err)
+		}
 	}
 	err := errors.Join(
 		(&WebhookEndpointReconciler{base}).setup(mgr, o.MaxConcurrent),

@@ -17,6 +17,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/wait"
 
 	"github.com/posthorn-dev/posthorn/internal/testkit/controlplane"
+	"github.com/posthorn-dev/posthorn/internal/testkit/platform"
 )
 
 const (
@@ -25,22 +26,25 @@ const (
 )
 
 var (
-	plane *controlplane.ControlPlane
+	// posthorn are the control plane and the binaries.
+	posthorn *platform.Platform
+	plane    *controlplane.ControlPlane
 	// applied is what the first apply printed, warnings included.
 	applied string
 )
 
 func TestMain(m *testing.M) {
-	os.Exit(run(m))
+	os.Exit(runAll(m))
 }
 
-func run(m *testing.M) int {
+func runAll(m *testing.M) int {
 	var err error
-	if plane, err = controlplane.Start(controlplane.Options{ControllerManager: true}); err != nil {
+	if posthorn, err = platform.Start(controlplane.Options{ControllerManager: true, Audit: true}); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	defer plane.Stop() //nolint:errcheck // what the tests found is the result
+	defer posthorn.Stop() //nolint:errcheck // what the tests found is the result
+	plane = posthorn.Plane
 	if applied, err = kubectl("apply", "--server-side", "--kustomize="+defaults()); err != nil {
 		fmt.Fprintf(os.Stderr, "apply config/default: %v\n%s", err, applied)
 		return 1
