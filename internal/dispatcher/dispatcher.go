@@ -118,6 +118,8 @@ type Dispatcher struct {
 	// active counts stored deliveries that are in memory, dead-letter deliveries apart.
 	active int64
 	usage  usage
+	// full says that the storage has no more room for events.
+	full bool
 	// lastDead is the newest dead letter that is stored, and flushed the newest flush.
 	lastDead, flushed uint64
 	// storedFloor is the floor of the newest flush, composed how many deliveries the flush under way
@@ -131,10 +133,10 @@ type Dispatcher struct {
 	// what it forgot.
 	sweepNow bool
 	removals []eventlog.StateKey
-	// reportSignal has the report loop look at once.
-	reportSignal chan struct{}
-	stopping     bool
-	failed       error
+	// reportSignal has the report loop look at once, and trimSignal the trim loop.
+	reportSignal, trimSignal chan struct{}
+	stopping                 bool
+	failed                   error
 	// carried are the flushes of earlier runs that hold records of events above the floor, by event.
 	carried map[uint64][]uint64
 	// pendingRecovery is what the scan of the waiting deliveries up to scanTo needs, and scanFrom the
@@ -183,7 +185,7 @@ func New(o Options) (*Dispatcher, error) {
 		loaded: make(chan struct{}), flushSignal: make(chan struct{}, 1), reportSignal: make(chan struct{}, 1),
 		subs: map[delivery.Name]*subscription{}, lanes: map[delivery.Name]*lane{},
 		circuits: map[circuitKey]*circuit{}, changed: map[eventlog.StateKey][]byte{},
-		carried: map[uint64][]uint64{}, usage: usage{bytes: map[string]int64{}},
+		carried: map[uint64][]uint64{}, usage: newUsage(o.Log.MaxBytes()), trimSignal: make(chan struct{}, 1),
 	}
 	d.room = sync.NewCond(&d.mu)
 	d.storing, d.abort = context.WithCancel(context.Background())
@@ -279,6 +281,8 @@ func (d *Dispatcher) Accepting() error {
 		return errors.New("the event log does not take what came of deliveries")
 	case d.stopping:
 		return errors.New("the dispatcher is stopping")
+	case d.full:
+		return errors.New("the event log is full; nothing was lost")
 	}
 	return nil
 }

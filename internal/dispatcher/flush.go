@@ -38,6 +38,7 @@ type op struct {
 	storeAck, deadAck, forwardAck eventlog.Ack
 	storeSeq, forwardSeq          uint64
 	storeSize, forwardSize        int
+	deadSize                      int
 	// settledEntry is the task's entry at the time of the flush.
 	settledEntry *entry
 }
@@ -169,11 +170,11 @@ func (d *Dispatcher) storeAll(ctx context.Context, ops []*op) error {
 	for _, o := range ops {
 		if o.store != nil && o.storeSeq == 0 {
 			data := o.store.Append(nil)
-			o.storeSize, o.storeAck = len(data), d.log.StoreWaiting(placeOf(o.store), data)
+			o.storeSize, o.storeAck = waitingSize(o.store, len(data)), d.log.StoreWaiting(placeOf(o.store), data)
 		}
 		if o.forward != nil && o.forwardSeq == 0 {
 			data := o.forward.Append(nil)
-			o.forwardSize, o.forwardAck = len(data), d.log.StoreWaiting(placeOf(o.forward), data)
+			o.forwardSize, o.forwardAck = waitingSize(o.forward, len(data)), d.log.StoreWaiting(placeOf(o.forward), data)
 		}
 	}
 	var failed error
@@ -195,7 +196,8 @@ func (d *Dispatcher) storeAll(ctx context.Context, ops []*op) error {
 func (d *Dispatcher) storeDead(ctx context.Context, ops []*op) error {
 	for _, o := range ops {
 		if o.dead != nil {
-			o.deadAck = d.log.StoreDeadLetter(placeOf(o.dead), o.dead.Append(nil))
+			data := o.dead.Append(nil)
+			o.deadSize, o.deadAck = len(data), d.log.StoreDeadLetter(placeOf(o.dead), data)
 		}
 	}
 	var failed error
@@ -209,14 +211,14 @@ func (d *Dispatcher) storeDead(ctx context.Context, ops []*op) error {
 			continue
 		}
 		o.dead = nil
-		d.deadStored(seq)
 	}
 	return failed
 }
 
-// deadStored notes the newest dead letter, which the next flush names.
-func (d *Dispatcher) deadStored(seq uint64) {
+// deadStored notes a dead letter that is stored. The next flush names the newest.
+func (d *Dispatcher) deadStored(seq uint64, s *delivery.Stored, size int) {
 	d.mu.Lock()
+		d.deadStored(seq, o.dead, o.deadSize)
 	defer d.mu.Unlock()
 	d.lastDead = max(d.lastDead, seq)
 }
@@ -228,6 +230,7 @@ func wait(ctx context.Context, a eventlog.Ack, failed error) (uint64, error) {
 		failed = err
 	}
 	return seq, failed
+	d.usage.dead.add(seq, s.Subscription.Namespace, eventlog.DeadLetterSize(placeOf(s), size), s.DeadAt)
 }
 
 // placeOf is where a stored delivery belongs.
@@ -239,6 +242,9 @@ func placeOf(s *delivery.Stored) eventlog.Place {
 }
 
 // compose makes the flush of the steps, and takes the events that they settle out of the window. It
+// waitingSize is what a waiting delivery takes of the storage, by the length of its data.
+func waitingSize(s *delivery.Stored, data int) int { return eventlog.WaitingSize(placeOf(s), data) }
+
 // returns nil when there is nothing to record.
 func (d *Dispatcher) compose(c *checkpoint, ops []*op) (*deliverylog.Flush, []*entry) {
 	d.mu.Lock()
@@ -289,7 +295,7 @@ func (d *Dispatcher) recorded(seq uint64, ops []*op, settled []*entry) []uint64 
 		for _, f := range e.flushes {
 			d.live.release(f, 1)
 		}
-		d.usage.settled(e)
+		d.usage.settle(e)
 	}
 	d.flushed, d.storedFloor, d.composed = seq, d.window.floor, 0
 	d.room.Broadcast()

@@ -47,19 +47,27 @@ type system struct {
 	endpoints []*delivery.Endpoint
 	subs      []*delivery.Subscription
 	accepted  int
+	// maxBytes is what the log may take.
+	maxBytes int64
 }
 
 // start runs a dispatcher on a fresh log.
 func start(t *testing.T, options func(*Options)) *system {
 	t.Helper()
-	s := &system{t: t, dir: t.TempDir(), options: options, reports: newReports()}
+	s := &system{t: t, dir: t.TempDir(), options: options, reports: newReports(), maxBytes: 256 << 20}
+	s.run()
+	return s
+}
+
+// run starts a dispatcher until the test ends.
+func (s *system) run() {
+	s.t.Helper()
 	s.up()
-	t.Cleanup(func() {
+	s.t.Cleanup(func() {
 		if s.d != nil {
 			s.down()
 		}
 	})
-	return s
 }
 
 // up opens the log and starts a dispatcher on it.
@@ -70,7 +78,7 @@ func (s *system) up() {
 		logger = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	}
 	var err error
-	if s.log, err = eventlog.Open(s.t.Context(), eventlog.Options{Dir: s.dir, Logger: logger, MaxBytes: 256 << 20}); err != nil {
+	if s.log, err = eventlog.Open(s.t.Context(), eventlog.Options{Dir: s.dir, Logger: logger, MaxBytes: s.maxBytes}); err != nil {
 		s.t.Fatal(err)
 	}
 	policy, err := egress.NewPolicy(egress.Rules{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}})
@@ -137,17 +145,22 @@ func (s *system) send(namespace string, n int) {
 	s.t.Helper()
 	records := make([][]byte, n)
 	for i := range records {
-		s.accepted++
-		e := &event.Event{
-			Namespace: namespace, ID: fmt.Sprintf("e%d", s.accepted), Source: "/shop", Type: "com.example.order.created",
-			DataContentType: "application/json", Data: fmt.Appendf(nil, `{"total":%d}`, s.accepted),
-		}
-		records[i] = e.AppendRecord(nil)
-		s.d.Admit(namespace, len(records[i]))
+		records[i] = s.record(namespace)
+		s.d.Admit(namespace, eventlog.EventSize(namespace, len(records[i])))
 	}
 	if _, err := s.log.Append(s.t.Context(), namespace, records); err != nil {
 		s.t.Fatal(err)
 	}
+}
+
+// record is that of the next event.
+func (s *system) record(namespace string) []byte {
+	s.accepted++
+	e := &event.Event{
+		Namespace: namespace, ID: fmt.Sprintf("e%d", s.accepted), Source: "/shop", Type: "com.example.order.created",
+		DataContentType: "application/json", Data: fmt.Appendf(nil, `{"total":%d}`, s.accepted),
+	}
+	return e.AppendRecord(nil)
 }
 
 // eventually waits for a condition, for half a minute at most.

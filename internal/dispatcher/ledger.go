@@ -159,21 +159,34 @@ func (l *ledger) drop(namespace string, last uint64) holding {
 }
 
 // cut forgets everything below the sequence. Of a span that it goes through, what is left is taken to be as
-// much as the part of its sequences that is.
-func (l *ledger) cut(below uint64) {
+// much as the part of its sequences that is. It returns what is forgotten.
+func (l *ledger) cut(below uint64) (all holding) {
 	for i := range l.Spans {
 		s := &l.Spans[i]
 		if s.First >= below {
 			break
 		}
-		gone, all := min(below, s.Last+1)-s.First, s.Last+1-s.First
+		gone, length := min(below, s.Last+1)-s.First, s.Last+1-s.First
 		for namespace, h := range s.Held {
-			by := h.part(gone, all)
+			by := h.part(gone, length)
+			all = all.plus(by)
 			l.change(s, namespace, holding{-by.Messages, -by.Bytes})
 		}
 		s.First += gone
 	}
 	l.tidy()
+	return all
+}
+
+// through is the sequence behind the oldest spans that take so many bytes together; 0 when there are none.
+func (l *ledger) through(bytes int64) (below uint64) {
+	for i := range l.Spans {
+		if bytes <= 0 {
+			break
+		}
+		below, bytes = l.Spans[i].Last+1, bytes-l.Spans[i].bytes
+	}
+	return below
 }
 
 // tidy drops the spans in which nobody has anything, and joins small ones.

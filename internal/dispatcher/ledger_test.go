@@ -74,7 +74,7 @@ func TestLedger_CutsEverybodysOldest(t *testing.T) {
 		"where a span begins":         {11, holding{15, 150}},
 		"in the middle of a span":     {15, holding{13, 130}},
 		"behind its end":              {100, holding{}},
-		"of all but one message":      {40, holding{1, 10}},
+		"just before its end":         {40, holding{1, 5}},
 		"behind one message":          {2, holding{20, 195}},
 		"where half of a span is cut": {6, holding{18, 175}},
 	}

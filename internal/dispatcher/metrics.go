@@ -22,9 +22,16 @@ type metrics struct {
 	transitions              *prometheus.CounterVec
 	filterErrors, unreadable prometheus.Counter
 	flushErrors, refused     prometheus.Counter
+	trimmed                  *prometheus.CounterVec
 	bytes, limit             *prometheus.GaugeVec
 	retired                  figures
 }
+
+// What can be full, so that something is removed before its time.
+const (
+	fullShare   = "share"
+	fullStorage = "storage"
+)
 
 // newMetrics makes the metrics, with every label value that there is.
 func newMetrics() *metrics {
@@ -51,6 +58,7 @@ func newMetrics() *metrics {
 		unreadable:   counter("unreadable_records_total", "Stored deliveries that this build could not read; they stay stored."),
 		flushErrors:  counter("flush_errors_total", "Tries to record outcomes that failed; they are repeated."),
 		refused:      counter("refused_over_share_total", "Requests of producers that were refused since their namespace holds its share of the storage."),
+		trimmed:      vector("trimmed_total", "Settled events and dead letters that were removed before their time, by what was full: the share of their namespace, or the storage.", "stream", "full"),
 		bytes:        gauge("storage_bytes", "Size of the event log."),
 		limit:        gauge("storage_limit_bytes", "What the event log may take."),
 	}
@@ -63,6 +71,10 @@ func newMetrics() *metrics {
 	}
 	for _, s := range []breaker.State{breaker.Closed, breaker.Open, breaker.HalfOpen} {
 		m.transitions.WithLabelValues(string(s))
+	}
+	for _, full := range []string{fullShare, fullStorage} {
+		m.trimmed.WithLabelValues("events", full)
+		m.trimmed.WithLabelValues("dead_letters", full)
 	}
 	return m
 }
@@ -110,6 +122,7 @@ var (
 	descUnaccounted = prometheus.NewDesc("posthorn_unaccounted_deliveries", "Matched deliveries that are neither delivered, nor dead-lettered, nor pending. Anything but 0 is a defect.", nil, nil)
 	descOldest      = prometheus.NewDesc("posthorn_dispatcher_oldest_pending_seconds", "Age of the oldest delivery that has not ended; 0 without one.", nil, nil)
 	descCircuits    = prometheus.NewDesc("posthorn_dispatcher_circuits", "Circuits, by state.", []string{"state"}, nil)
+	descOverShare   = prometheus.NewDesc("posthorn_dispatcher_namespaces_over_share", "Namespaces that have filled their share of the storage, and whose producers are refused.", nil, nil)
 	descEngine      = prometheus.NewDesc("posthorn_dispatcher_engine_up", "Whether the dispatcher takes and records events: 1 or 0.", nil, nil)
 )
 
@@ -124,7 +137,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	m := c.d.metrics
 	for _, x := range []prometheus.Collector{
 		m.matched, m.delivered, m.deadLetters, m.attempts, m.duration, m.transitions, m.filterErrors, m.unreadable,
-		m.flushErrors, m.refused, m.bytes, m.limit,
+		m.flushErrors, m.refused, m.trimmed, m.bytes, m.limit,
 	} {
 		x.Collect(ch)
 	}
@@ -136,6 +149,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	gauge(descPending, float64(a.Stored), "storage")
 	gauge(descUnaccounted, float64(a.Unaccounted()))
 	gauge(descOldest, a.OldestPending.Seconds())
+	gauge(descOverShare, float64(a.OverShare))
 	for _, s := range []breaker.State{breaker.Closed, breaker.Open, breaker.HalfOpen} {
 		gauge(descCircuits, float64(a.Circuits[s]), string(s))
 	}
@@ -157,6 +171,8 @@ type Account struct {
 	// OldestPending is the age of the oldest of them; 0 without one.
 	OldestPending time.Duration
 	Circuits      map[breaker.State]int
+	// OverShare counts the namespaces whose producers are refused, since they have filled their share.
+	OverShare int
 	// Complete is false until the waiting deliveries of earlier runs are known.
 	Complete bool
 }
@@ -177,7 +193,7 @@ func (d *Dispatcher) Account() Account {
 	a := Account{
 		Matched: d.metrics.retired.Matched, Delivered: d.metrics.retired.Delivered,
 		DeadLettered: d.metrics.retired.DeadLettered, Circuits: map[breaker.State]int{}, Complete: d.scanned && d.madeUp == 0,
-		Memory: d.active,
+		Memory: d.active, OverShare: d.overShares(),
 	}
 	for _, s := range d.subs {
 		a.Matched += s.figures.Matched

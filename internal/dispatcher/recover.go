@@ -25,6 +25,7 @@ const (
 	stateHost     = "host-circuit"
 	stateEndpoint = "endpoint"
 	stateCounters = "counters"
+	stateUsage    = "usage"
 )
 
 // restored is the small state of earlier runs, until the objects that it is about are loaded.
@@ -33,6 +34,7 @@ type restored struct {
 	circuits  map[circuitKey]breaker.Snapshot
 	endpoints map[delivery.Name]endpointState
 	counters  counters
+	usage     ledgers
 }
 
 // position is where a subscription begins.
@@ -109,6 +111,8 @@ func (d *Dispatcher) recover(ctx context.Context) (checkpoint, error) {
 	if d.scanTo, err = d.log.LastWaiting(ctx); err != nil {
 		return c, err
 	}
+	d.usage.floorAtStart, d.usage.deadAtStart = c.floor, d.lastDead
+	d.usage.earlier, d.restored.usage = d.restored.usage, ledgers{}
 	d.pendingRecovery = r
 	d.logger.Info("Recovered position", "floor", c.floor, "flush", c.seq, "settledAboveFloor", len(r.recorded),
 		"unrecordedWaiting", len(r.late), "unrecordedDeadLetters", len(r.dead))
@@ -147,6 +151,8 @@ func (r *restored) set(key eventlog.StateKey, value []byte) error {
 		return decode(value, r.circuits, circuitKey{key.Namespace, key.Name, true})
 	case stateCounters:
 		return json.Unmarshal(value, &r.counters)
+	case stateUsage:
+		return json.Unmarshal(value, &r.usage)
 	}
 	return nil // of a later release
 }
@@ -373,7 +379,7 @@ func (d *Dispatcher) takeBack(s *delivery.Stored, m eventlog.Message) {
 		sub.pending++
 	}
 	sub.dirty, l.dirty = true, true
-	w := newWaiting(m.Seq, s.Due, s.AcceptedAt, len(m.Data), deadLetter, sub)
+	w := newWaiting(m.Seq, s.Due, s.AcceptedAt, waitingSize(s, len(m.Data)), deadLetter, sub)
 	d.usage.add(s.Subscription.Namespace, w.size())
 	d.shelveAt(l, w)
 }

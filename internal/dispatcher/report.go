@@ -68,6 +68,9 @@ func (d *Dispatcher) facts(now time.Time) (endpoints []status.EndpointFacts, sub
 		return nil, nil
 	}
 	for _, s := range d.subs {
+		if over := d.overShare(s.name.Namespace); over != s.overShare {
+			s.overShare, s.dirty = over, true
+		}
 		if s.lane != nil && s.delivering != d.health(s, now) {
 			s.dirty, s.lane.dirty = true, true // the lane too: that is where the oldest is looked for
 		}
@@ -163,7 +166,7 @@ func (d *Dispatcher) subscriptionFacts(s *subscription, now, oldest time.Time) s
 	s.dirty = false
 	f := status.SubscriptionFacts{
 		Name: s.name, Delivering: health, DeliveringSince: s.deliveringSince,
-		OverShare: d.overShare(s.name.Namespace), RecentFailures: newestFirst(s.figures.Failures),
+		OverShare: s.overShare, RecentFailures: newestFirst(s.figures.Failures),
 		Counts: s.figures.counts(s.pending, oldest),
 	}
 	switch {

@@ -40,7 +40,7 @@ func (d *Dispatcher) route(m eventlog.Message) {
 
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.admit(msg, int64(len(m.Data)), wanted)
+	d.admit(msg, int64(eventlog.EventSize(msg.event.Namespace, len(m.Data))), wanted)
 }
 
 // filterFailed notes that a filter could not be evaluated on an event, which then does not match.

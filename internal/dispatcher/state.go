@@ -104,11 +104,13 @@ func (d *Dispatcher) stateLoop() {
 		if now.Sub(counted) >= countersInterval {
 			counted = now
 			flush = d.saveCounters(flush)
+			d.saveUsage()
 		}
 		d.storeState()
 		d.removeState()
 	})
 	d.saveCounters(flush)
+	d.saveUsage()
 	d.storeState()
 }
 

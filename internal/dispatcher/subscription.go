@@ -40,7 +40,9 @@ type subscription struct {
 	// delivering is the health that was last reported, and since when.
 	delivering      status.DeliveringReason
 	deliveringSince time.Time
-	dirty           bool
+	// overShare is whether its namespace was last seen to have filled its share.
+	overShare bool
+	dirty     bool
 }
 
 // notRouted says why an object that exists is not routed.

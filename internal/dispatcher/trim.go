@@ -6,97 +6,112 @@ package dispatcher
 import (
 	"context"
 	"errors"
+	"math"
 	"time"
 
 	"github.com/posthorn-dev/posthorn/internal/eventlog"
 )
 
-// trimInterval is how often settled events and old attempts are removed.
-const trimInterval = 15 * time.Second
+const (
+	// trimInterval is how often settled events and old attempts are removed for their age, and sizeInterval
+	// how often it is looked at what takes too much room.
+	trimInterval = 15 * time.Second
+	sizeInterval = time.Second
+)
 
-// trimAt is how full the events may be before settled ones are removed though they are young enough.
-const trimAt = 0.8
-
-// trimLoop removes what is settled and old.
+// trimLoop removes what is settled and old, or in the way.
 func (d *Dispatcher) trimLoop() {
-	d.every(trimInterval, func(now time.Time) {
-		if !d.replaced.trimming.TryLock() {
-			return // a backup is made
+	ticker := time.NewTicker(sizeInterval)
+	defer ticker.Stop()
+	var aged time.Time
+	for {
+		select {
+		case <-d.done:
+			return
+		case <-d.trimSignal:
+		case <-ticker.C:
 		}
-		defer d.replaced.trimming.Unlock()
-		ctx, cancel := context.WithTimeout(d.storing, time.Minute)
-		defer cancel()
-		if err := errors.Join(d.trimEvents(ctx, now), d.trimAttempts(ctx, now)); err != nil {
+		now := time.Now()
+		old := now.Sub(aged) >= trimInterval
+		if old {
+			aged = now
+		}
+		if err := d.trim(now, old); err != nil {
 			d.logger.Warn("Failed to trim", "error", err)
 		}
-	})
+	}
 }
 
-// trimEvents removes settled events that are old or in the way; never one above the floor.
+// trim removes what is in the way, and what is old where that is asked for.
+func (d *Dispatcher) trim(now time.Time, old bool) error {
+	if !d.replaced.trimming.TryLock() {
+		return nil // a backup is made
+	}
+	defer d.replaced.trimming.Unlock()
+	ctx, cancel := context.WithTimeout(d.storing, time.Minute)
+	defer cancel()
+	err := d.catchUp(ctx)
+	if err == nil {
+		err = errors.Join(d.trimShares(ctx), d.trimSizes(ctx))
+	}
+	if old {
+		err = errors.Join(err, d.trimEvents(ctx, now), d.trimAttempts(ctx, now))
+	}
+	return err
+}
+
+// trimEvents removes settled events that are old; never one above the floor.
 func (d *Dispatcher) trimEvents(ctx context.Context, now time.Time) error {
-	d.mu.Lock()
-	settled := d.storedFloor
-	d.mu.Unlock()
 	below, err := d.log.EventAt(ctx, now.Add(-d.opts.KeepEvents.Age))
 	if errors.Is(err, eventlog.ErrNotFound) {
-		below, err = settled+1, nil // all of them are older
+		below, err = math.MaxUint64, nil // all of them are older
 	}
 	if err != nil {
 		return err
 	}
-	u, err := d.log.Usage(ctx)
-	if err != nil {
-		return err
-	}
-	d.metrics.storage(u)
-	limit := int64(float64(u.EventsLimit) * trimAt)
-	if m := d.opts.KeepEvents.MaxBytes; m > 0 {
-		limit = min(limit, m)
-	}
+	_, err = d.removeEvents(ctx, below)
+	return err
+}
+
+// removeEvents removes the events below the sequence that are settled, and returns about how many they were.
+func (d *Dispatcher) removeEvents(ctx context.Context, below uint64) (int64, error) {
+	d.mu.Lock()
+	below = min(below, d.storedFloor+1)
+	d.mu.Unlock()
 	first, err := d.log.FirstEvent(ctx)
-	if err != nil {
-		return err
+	if err != nil || below <= first {
+		return 0, err
 	}
-	if u.Events > limit && settled >= first {
-		// The share of the messages that is too much stands for the share of the bytes.
-		excess := float64(u.Events-limit) / float64(u.Events)
-		below = max(below, first+uint64(excess*float64(settled-first+1))+1)
+	if err := d.log.TrimEvents(ctx, below); err != nil {
+		return 0, err
 	}
-	below = min(below, settled+1)
-	if below <= first {
-		return nil
-	}
-	return d.log.TrimEvents(ctx, below)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.usage.events.cut(below).Messages, nil
 }
 
 // trimAttempts removes old flushes; never one that a restart needs.
 func (d *Dispatcher) trimAttempts(ctx context.Context, now time.Time) error {
+	below, err := d.log.FlushAt(ctx, now.Add(-d.opts.KeepAttempts.Age))
+	if err != nil {
+		return err
+	}
+	return d.removeAttempts(ctx, below)
+}
+
+// removeAttempts removes the flushes below the sequence that no restart needs.
+func (d *Dispatcher) removeAttempts(ctx context.Context, below uint64) error {
 	d.mu.Lock()
-	needed := d.flushed
+	needed := min(d.flushed, d.countersFlush)
 	if oldest := d.live.oldest(); oldest != 0 {
 		needed = min(needed, oldest)
 	}
-	needed = min(needed, d.countersFlush)
 	d.mu.Unlock()
 	first, last, err := d.log.FlushRange(ctx)
 	if err != nil || last == 0 {
 		return err
 	}
-	below, err := d.log.FlushAt(ctx, now.Add(-d.opts.KeepAttempts.Age))
-	if err != nil {
-		return err
-	}
-	if m := d.opts.KeepAttempts.MaxBytes; m > 0 {
-		size, err := d.log.AttemptBytes(ctx)
-		if err != nil {
-			return err
-		}
-		if size > m {
-			below = max(below, first+uint64(float64(size-m)/float64(size)*float64(last-first+1))+1)
-		}
-	}
-	below = min(below, needed)
-	if below <= first {
+	if below = min(below, needed); below <= first {
 		return nil
 	}
 	return d.log.TrimAttempts(ctx, below)

@@ -90,6 +90,11 @@ func (l *Log) TrimEventsOf(ctx context.Context, namespace string, below uint64) 
 		jetstream.WithPurgeSubject(subjectEvents+namespace), jetstream.WithPurgeSequence(below)))
 }
 
+// TrimDeadLetters removes the dead letters below the sequence, whosever they are.
+func (l *Log) TrimDeadLetters(ctx context.Context, below uint64) error {
+	return classify("trim dead letters", l.deadLetters.Purge(ctx, jetstream.WithPurgeSequence(below)))
+}
+
 // TrimDeadLettersOf removes a namespace's dead letters below the sequence.
 func (l *Log) TrimDeadLettersOf(ctx context.Context, namespace string, below uint64) error {
 	return classify("trim dead letters of namespace", l.deadLetters.Purge(ctx,

@@ -75,7 +75,7 @@ func (h *Handler) admit(namespace string, records [][]byte) error {
 	}
 	size := 0
 	for _, r := range records {
-		size += len(r)
+		size += eventlog.EventSize(namespace, len(r))
 	}
 	wait, ok := h.options.Quota.Admit(namespace, len(records), size)
 	if ok {
@@ -95,7 +95,7 @@ func (h *Handler) giveBack(namespace string, records [][]byte, seqs []uint64) {
 	size := 0
 	for i, r := range records {
 		if i >= len(seqs) || seqs[i] == 0 {
-			size += len(r)
+			size += eventlog.EventSize(namespace, len(r))
 		}
 	}
 	if size > 0 {
