@@ -19,7 +19,7 @@ ldflags := -s -w -X github.com/posthorn-dev/posthorn/internal/telemetry.version=
 
 # Packages without a process or a socket behind them: seconds, no API server.
 unit := ./api/... ./internal/breaker/... ./internal/compile/... ./internal/config/... ./internal/delivery/... \
-	./internal/egress/... ./internal/event/... ./internal/filter/... ./internal/payload/... ./internal/problem/... \
+	./internal/egress/... ./internal/event/... ./internal/filter/... ./internal/payload/... ./internal/pki/... ./internal/problem/... \
 	./internal/retry/... ./internal/signing/... ./internal/telemetry/... ./internal/wire/...
 
 # Where the markers of each plane's roles are.
