@@ -136,7 +136,9 @@ type Dispatcher struct {
 	// reportSignal has the report loop look at once, and trimSignal the trim loop.
 	reportSignal, trimSignal chan struct{}
 	stopping                 bool
-	failed                   error
+	// failed is what Failure returns once failure is closed.
+	failed  error
+	failure chan struct{}
 	// carried are the flushes of earlier runs that hold records of events above the floor, by event.
 	carried map[uint64][]uint64
 	// pendingRecovery is what the scan of the waiting deliveries up to scanTo needs, and scanFrom the
@@ -182,7 +184,7 @@ func New(o Options) (*Dispatcher, error) {
 	d := &Dispatcher{
 		opts: o, logger: o.Logger, log: o.Log, attempts: deliverylog.New(o.Log), metrics: newMetrics(),
 		quit: make(chan struct{}), done: make(chan struct{}), recordedAll: make(chan struct{}), replaced: removals{signal: make(chan struct{}, 1)},
-		loaded: make(chan struct{}), flushSignal: make(chan struct{}, 1), reportSignal: make(chan struct{}, 1),
+		loaded: make(chan struct{}), failure: make(chan struct{}), flushSignal: make(chan struct{}, 1), reportSignal: make(chan struct{}, 1),
 		subs: map[delivery.Name]*subscription{}, lanes: map[delivery.Name]*lane{},
 		circuits: map[circuitKey]*circuit{}, changed: map[eventlog.StateKey][]byte{},
 		carried: map[uint64][]uint64{}, usage: newUsage(o.Log.MaxBytes()), trimSignal: make(chan struct{}, 1),
@@ -271,8 +273,21 @@ func (d *Dispatcher) Ready() error {
 	return nil
 }
 
-// Accepting says whether events may be accepted; nil means yes. Until the first routing table is there,
-// they are accepted and wait.
+// Failure waits until the dispatcher has failed for good, and returns why; or nil when the context ends
+// before. Only a new start mends such an error.
+func (d *Dispatcher) Failure(ctx context.Context) error {
+	select {
+	case <-d.failure:
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		return d.failed
+	case <-ctx.Done():
+		return nil
+	}
+}
+
+// Accepting says whether events may be accepted, in words for producers; nil means yes. Until the first
+// routing table is there, they are accepted and wait.
 func (d *Dispatcher) Accepting() error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -281,19 +296,23 @@ func (d *Dispatcher) Accepting() error {
 		return errors.New("the event log does not take what came of deliveries")
 	case d.stopping:
 		return errors.New("the dispatcher is stopping")
-	case d.full:
+	}
+	if err := d.log.Health(); d.full || errors.Is(err, eventlog.ErrFull) {
 		return errors.New("the event log is full; nothing was lost")
+	} else if err != nil {
+		return errors.New("the event log cannot be written at the moment; nothing was lost")
 	}
 	return nil
 }
 
-// fail notes an error that no retry mends: the dispatcher stops taking events, and readiness says
-// why.
+// fail notes an error that no retry mends: the dispatcher stops taking events, readiness says why, and
+// Failure returns.
 func (d *Dispatcher) fail(err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.failed == nil {
 		d.failed = err
+		close(d.failure)
 		d.logger.Error("Stopped dispatching", "error", err)
 	}
 	d.stopping = true

@@ -109,7 +109,16 @@ func (d *Dispatcher) flush(c *checkpoint) bool {
 	}
 	d.mu.Unlock()
 
-	if err := d.persist(func(ctx context.Context) error { return d.storeAll(ctx, ops) }); err != nil {
+	again := false
+	if err := d.persist(func(ctx context.Context) error {
+		if again {
+			if err := d.adopt(ctx, c, ops); err != nil {
+				return err
+			}
+		}
+		again = true
+		return d.storeAll(ctx, ops)
+	}); err != nil {
 		d.fail(err)
 		return false
 	}
@@ -165,7 +174,7 @@ func (d *Dispatcher) persist(try func(context.Context) error) error {
 	return err
 }
 
-// storeAll stores what must survive. What an earlier try stored is not stored again.
+// storeAll stores what must survive. What is known to be stored is not stored again.
 func (d *Dispatcher) storeAll(ctx context.Context, ops []*op) error {
 	for _, o := range ops {
 		if o.store != nil && o.storeSeq == 0 {
@@ -210,6 +219,7 @@ func (d *Dispatcher) storeDead(ctx context.Context, ops []*op) error {
 			failed = err
 			continue
 		}
+		d.deadStored(seq, o.dead, o.deadSize)
 		o.dead = nil
 	}
 	return failed
@@ -218,9 +228,9 @@ func (d *Dispatcher) storeDead(ctx context.Context, ops []*op) error {
 // deadStored notes a dead letter that is stored. The next flush names the newest.
 func (d *Dispatcher) deadStored(seq uint64, s *delivery.Stored, size int) {
 	d.mu.Lock()
-		d.deadStored(seq, o.dead, o.deadSize)
 	defer d.mu.Unlock()
 	d.lastDead = max(d.lastDead, seq)
+	d.usage.dead.add(seq, s.Subscription.Namespace, eventlog.DeadLetterSize(placeOf(s), size), s.DeadAt)
 }
 
 // wait awaits one acknowledgement; the first error of several is kept.
@@ -230,8 +240,10 @@ func wait(ctx context.Context, a eventlog.Ack, failed error) (uint64, error) {
 		failed = err
 	}
 	return seq, failed
-	d.usage.dead.add(seq, s.Subscription.Namespace, eventlog.DeadLetterSize(placeOf(s), size), s.DeadAt)
 }
+
+// waitingSize is what a waiting delivery takes of the storage, by the length of its data.
+func waitingSize(s *delivery.Stored, data int) int { return eventlog.WaitingSize(placeOf(s), data) }
 
 // placeOf is where a stored delivery belongs.
 func placeOf(s *delivery.Stored) eventlog.Place {
@@ -242,9 +254,6 @@ func placeOf(s *delivery.Stored) eventlog.Place {
 }
 
 // compose makes the flush of the steps, and takes the events that they settle out of the window. It
-// waitingSize is what a waiting delivery takes of the storage, by the length of its data.
-func waitingSize(s *delivery.Stored, data int) int { return eventlog.WaitingSize(placeOf(s), data) }
-
 // returns nil when there is nothing to record.
 func (d *Dispatcher) compose(c *checkpoint, ops []*op) (*deliverylog.Flush, []*entry) {
 	d.mu.Lock()

@@ -54,7 +54,13 @@ type system struct {
 // start runs a dispatcher on a fresh log.
 func start(t *testing.T, options func(*Options)) *system {
 	t.Helper()
-	s := &system{t: t, dir: t.TempDir(), options: options, reports: newReports(), maxBytes: 256 << 20}
+	return startIn(t, t.TempDir(), options)
+}
+
+// startIn runs a dispatcher on a fresh log in the directory.
+func startIn(t *testing.T, dir string, options func(*Options)) *system {
+	t.Helper()
+	s := &system{t: t, dir: dir, options: options, reports: newReports(), maxBytes: 256 << 20}
 	s.run()
 	return s
 }

@@ -154,7 +154,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 		gauge(descCircuits, float64(a.Circuits[s]), string(s))
 	}
 	up := 1.0
-	if c.d.Ready() != nil {
+	if c.d.Ready() != nil || c.d.Accepting() != nil {
 		up = 0
 	}
 	gauge(descEngine, up)

@@ -243,7 +243,7 @@ func (d *Dispatcher) readLateDeadLetters(ctx context.Context, r *recovery) error
 			return
 		}
 		d.lastDead = max(d.lastDead, m.Seq)
-		p := pair{s.EventSeq, s.Subscription, s.Kind}
+		p := pairOf(s)
 		if _, known := r.dead[p]; known || r.recorded[p].ended {
 			return
 		}
@@ -260,7 +260,7 @@ func (d *Dispatcher) readLateWaiting(ctx context.Context, r *recovery) error {
 			d.unreadable(m.Seq, err)
 			return
 		}
-		p := pair{s.EventSeq, s.Subscription, s.Kind}
+		p := pairOf(s)
 		known, again := r.late[p]
 		if known.attempts > s.Attempts {
 			return
@@ -288,7 +288,7 @@ func (d *Dispatcher) makeUp(r *recovery, s *delivery.Stored, outcome delivery.Ou
 		d.unreadable(waitingSeq, err)
 		return
 	}
-	p := pair{s.EventSeq, s.Subscription, s.Kind}
+	p := pairOf(s)
 	record := delivery.Record{
 		EventSeq: s.EventSeq, Subscription: s.Subscription, Kind: s.Kind, Endpoint: s.Endpoint,
 		EventID: e.ID, EventType: e.Type, DeliveryID: delivery.ID(e, s.Subscription, s.Kind),
@@ -353,7 +353,7 @@ func (d *Dispatcher) scanLoop() {
 
 // superseded reports whether a later step of the pair is stored, so that this one is done with.
 func (r *recovery) superseded(s *delivery.Stored, seq uint64) bool {
-	p := pair{s.EventSeq, s.Subscription, s.Kind}
+	p := pairOf(s)
 	if _, dead := r.dead[p]; dead {
 		return true
 	}

@@ -4,7 +4,6 @@
 package eventlog
 
 import (
-	"context"
 	"fmt"
 	"syscall"
 	"time"
@@ -81,14 +80,7 @@ func (l *Log) reopen() {
 		l.opts.Logger.Error("Failed to start the engine again, trying later", "error", err)
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), publishTimeout)
-	defer cancel()
-	last, err := l.LastEvent(ctx)
-	if err != nil {
-		l.opts.Logger.Error("Failed to read from the engine that was started again, trying later", "error", err)
-		return
-	}
-	l.opts.Logger.Info("Started the engine again", "lastEvent", last, "duration", time.Since(start).String())
+	l.opts.Logger.Info("Started the engine again", "duration", time.Since(start).String())
 }
 
 // room is nil while the file system has room for events.
