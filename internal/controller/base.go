@@ -32,6 +32,8 @@ type Base struct {
 	Recorder events.EventRecorder
 	// Namespace is Posthorn's own, where the dispatcher reads its Secrets.
 	Namespace string
+	// Watched are the namespaces whose resources are looked at; none means all.
+	Watched []string
 	// Defaults are the platform's values for what a spec leaves open.
 	Defaults compile.Defaults
 	// Dispatcher knows whether the dispatcher is there.

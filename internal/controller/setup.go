@@ -29,6 +29,8 @@ const recorderName = "posthorn-operator"
 type Options struct {
 	// Namespace is Posthorn's own.
 	Namespace string
+	// WatchNamespaces are the namespaces whose resources are looked at; none means all.
+	WatchNamespaces []string
 	// Defaults are the platform's values for what a spec leaves open.
 	Defaults compile.Defaults
 	// IngestNames are the DNS names of the certificate that the operator keeps for ingest; none means that
@@ -41,12 +43,19 @@ type Options struct {
 }
 
 // Scope says what the manager's cache holds: of Secrets only those with the label, and of Services
-// only what a serviceRef needs. What it holds does not grow with the cluster's other Secrets.
-func Scope() map[client.Object]cache.ByObject {
-	return map[client.Object]cache.ByObject{
-		&corev1.Secret{}:  {Label: labels.SelectorFromSet(labels.Set{hookv1.LabelUse: hookv1.LabelUseValue})},
-		&corev1.Service{}: {Transform: trimService},
+// only what a serviceRef needs. What it holds does not grow with the cluster's other Secrets. Where only some
+// namespaces are watched, Secrets are of those and of Posthorn's own.
+func Scope(own string, watched []string) cache.Options {
+	secrets := cache.ByObject{Label: labels.SelectorFromSet(labels.Set{hookv1.LabelUse: hookv1.LabelUseValue})}
+	o := cache.Options{ByObject: map[client.Object]cache.ByObject{&corev1.Service{}: {Transform: trimService}}}
+	if len(watched) > 0 {
+		o.DefaultNamespaces, secrets.Namespaces = map[string]cache.Config{}, map[string]cache.Config{own: {}}
+		for _, namespace := range watched {
+			o.DefaultNamespaces[namespace], secrets.Namespaces[namespace] = cache.Config{}, cache.Config{}
+		}
 	}
+	o.ByObject[&corev1.Secret{}] = secrets
+	return o
 }
 
 // trimService keeps of a Service what serviceVerdict looks at.
@@ -82,6 +91,7 @@ func setup(ctx context.Context, mgr ctrl.Manager, o Options) (*Base, error) {
 		Live:       mgr.GetAPIReader(),
 		Recorder:   mgr.GetEventRecorder(recorderName),
 		Namespace:  o.Namespace,
+		Watched:    o.WatchNamespaces,
 		Defaults:   o.Defaults,
 		Dispatcher: NewDispatcherWatch(mgr.GetAPIReader(), o.Namespace),
 		Now:        o.Now,

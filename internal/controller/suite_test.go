@@ -20,7 +20,6 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	ctrl "sigs.k8s.io/controller-runtime"
-	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/config"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
@@ -142,7 +141,7 @@ func startOperator(ctx context.Context) *testOperator {
 	skipNames := true
 	mgr, err := ctrl.NewManager(restConfig, ctrl.Options{
 		Scheme:                  scheme,
-		Cache:                   cache.Options{ByObject: Scope()},
+		Cache:                   Scope(ownNamespace, nil),
 		NewClient:               faults.newClient,
 		Metrics:                 metricsserver.Options{BindAddress: "0"},
 		LeaderElection:          true,

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -64,6 +65,9 @@ func (s *Sweeper) sweepOne(ctx context.Context, secret *corev1.Secret) error {
 	namespace, name, ok := strings.Cut(secret.Annotations[hookv1.AnnotationEndpoint], "/")
 	if secret.Type != hookv1.SecretTypeEndpointCredentials || !ok || secret.Name != compile.CredentialsName(namespace, name) {
 		return nil
+	}
+	if len(s.Watched) > 0 && !slices.Contains(s.Watched, namespace) {
+		return nil // whether its endpoint is there may not be asked
 	}
 	var obj hookv1.WebhookEndpoint
 	err := s.Live.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, &obj)

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"k8s.io/client-go/rest"
+
+	"github.com/posthorn-dev/posthorn/internal/config"
 )
 
 // defaultNamespace is Posthorn's own namespace where nothing else says so.
@@ -29,6 +31,8 @@ type RunOptions struct {
 	DataDir string
 	// Namespace is Posthorn's own, where the credentials of endpoints and the Lease are.
 	Namespace string
+	// WatchNamespaces are the namespaces whose resources are routed; none means all.
+	WatchNamespaces config.Namespaces
 	// IngestAddress serves ingest, the delivery log and circuits. With CertFile and KeyFile, which are
 	// read again when they change, it serves them over TLS.
 	IngestAddress, CertFile, KeyFile string
@@ -59,6 +63,8 @@ func (o *RunOptions) BindFlags(fs *flag.FlagSet) {
 	fs.StringVar(&o.Namespace, "namespace", namespaceFromEnvironment(),
 		"Posthorn's own `namespace`; the variable POD_NAMESPACE changes the default")
 	fs.StringVar(&o.Kubeconfig, "kubeconfig", "", "kubeconfig `file` (default the pod's ServiceAccount)")
+	fs.Var(&o.WatchNamespaces, "watch-namespaces",
+		"`names` of the namespaces whose resources are routed, separated by commas (default all)")
 	fs.StringVar(&o.IngestAddress, "ingest-address", ":8080", "`address` of ingest, the delivery log and circuits")
 	fs.StringVar(&o.CertFile, "tls-cert-file", "", "certificate `file` of that address, PEM; with --tls-key-file it speaks TLS")
 	fs.StringVar(&o.KeyFile, "tls-key-file", "", "key `file` of the certificate, PEM")

@@ -132,11 +132,12 @@ func (p *process) open(ctx context.Context) (err error) {
 // connect makes what reads from the API server and writes to it. None of it speaks to it yet.
 func (p *process) connect(ctx context.Context) (err error) {
 	if p.router, err = routing.New(routing.Options{
-		Config:    p.cluster,
-		Namespace: p.o.Namespace,
-		Defaults:  p.platform.Defaults,
-		Log:       p.o.Logger,
-		OnUpdate:  func(u routing.Update) { p.load(ctx, u) },
+		Config:     p.cluster,
+		Namespace:  p.o.Namespace,
+		Namespaces: p.o.WatchNamespaces,
+		Defaults:   p.platform.Defaults,
+		Log:        p.o.Logger,
+		OnUpdate:   func(u routing.Update) { p.load(ctx, u) },
 	}); err != nil {
 		return fmt.Errorf("create routing: %w", err)
 	}

@@ -15,7 +15,6 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	ctrl "sigs.k8s.io/controller-runtime"
-	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/metrics/filters"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
@@ -66,7 +65,9 @@ func New(ctx context.Context, o Options) (ctrl.Manager, error) {
 	if err != nil {
 		return nil, fmt.Errorf("create manager: %w", err)
 	}
-	if err := controller.Setup(ctx, mgr, controller.Options{Namespace: o.Namespace, Defaults: platform.Defaults}); err != nil {
+	if err := controller.Setup(ctx, mgr, controller.Options{
+		Namespace: o.Namespace, WatchNamespaces: o.WatchNamespaces, IngestNames: o.IngestNames, Defaults: platform.Defaults,
+	}); err != nil {
 		return nil, err
 	}
 	return mgr, addChecks(mgr)
@@ -90,7 +91,7 @@ func managerOptions(o Options) (ctrl.Options, error) {
 	}
 	return ctrl.Options{
 		Scheme:                        scheme,
-		Cache:                         cache.Options{ByObject: controller.Scope()},
+		Cache:                         controller.Scope(o.Namespace, o.WatchNamespaces),
 		LeaderElection:                o.LeaderElection,
 		LeaderElectionID:              leaderLease,
 		LeaderElectionNamespace:       o.Namespace,

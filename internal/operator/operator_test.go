@@ -20,6 +20,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -49,8 +50,8 @@ func TestOptions_FlagsHaveDefaultsAndTheNamespaceOfThePod(t *testing.T) {
 	want := operator.Options{
 		Namespace: "from-the-pod", LeaderElection: true, HealthAddress: "0", MetricsAddress: ":8082", GracePeriod: 20 * time.Second,
 	}
-	if o != want {
-		t.Errorf("got %+v, want %+v", o, want)
+	if diff := cmp.Diff(want, o); diff != "" {
+		t.Error(diff)
 	}
 }
 
