@@ -86,7 +86,8 @@ func (b *Base) interrupted(ctx context.Context, r run, stepErr error) (ctrl.Resu
 		return retry(stepErr)
 	}
 	found := &report{}
-	_ = found.judge("", pendingf(hookv1.ReasonProgressing, "Generation %d is being looked at", obj.GetGeneration()))
+	_ = found.judge("", pendingf(hookv1.ReasonProgressing, "Generation %d of %s %s is being looked at: wait for it",
+		obj.GetGeneration(), kindOf(obj), obj.GetName()))
 	found.summarise("")
 	conditions := b.complete(obj, found.conditions)
 	for _, c := range obj.GetConditions() {

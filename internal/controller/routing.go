@@ -42,5 +42,5 @@ func (b *Base) dispatcherVerdict(obj conditioned, required ...string) *verdict {
 
 func notRouted(obj conditioned) *verdict {
 	return pendingf(hookv1.ReasonWaitingForDispatcher,
-		"The dispatcher has not yet routed generation %d", obj.GetGeneration())
+		"The dispatcher has not yet routed generation %d of %s %s: wait for it", obj.GetGeneration(), kindOf(obj), obj.GetName())
 }

@@ -27,7 +27,7 @@ var _ = Describe("A WebhookEndpoint", func() {
 	It("waits for the dispatcher, and is Ready once it is routed", func(ctx SpecContext) {
 		obj := newEndpoint(namespace, "billing")
 		create(ctx, obj)
-		expectReady(ctx, obj, metav1.ConditionUnknown, hookv1.ReasonWaitingForDispatcher, "generation 1")
+		expectReady(ctx, obj, metav1.ConditionUnknown, hookv1.ReasonWaitingForDispatcher, "generation 1 of WebhookEndpoint billing")
 		Expect(condition(ctx, obj, hookv1.ConditionReconciling)()).To(be(metav1.ConditionTrue, hookv1.ReasonWaitingForDispatcher))
 
 		dispatch(ctx, obj, isTrue(hookv1.ConditionRouted, hookv1.ReasonLoaded))
@@ -121,7 +121,7 @@ var _ = Describe("A WebhookEndpoint", func() {
 			return nil
 		})
 		change(ctx, obj, func(e *hookv1.WebhookEndpoint) { e.Spec.URL = "https://other.example.com" })
-		expectReady(ctx, obj, metav1.ConditionUnknown, hookv1.ReasonProgressing)
+		expectReady(ctx, obj, metav1.ConditionUnknown, hookv1.ReasonProgressing, "Generation 2 of WebhookEndpoint billing")
 		Expect(obj.Status.Signing).NotTo(BeNil(), "the rest of the status stays")
 		faults.clear()
 		route(ctx, obj)
