@@ -130,6 +130,7 @@ func TestRestore_Refuses(t *testing.T) {
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel() // the engine waits for 5 s before it gives a broken restore up
 			if tt.dir == "" {
 				tt.dir = t.TempDir()
 			}
