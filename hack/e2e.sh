@@ -63,6 +63,37 @@ start_cluster() {
   say "Starting a cluster in $DIR"
   MODE=node PORT=${E2E_PORT:-17443} "$tools/up.sh" >/dev/null
   export KUBECONFIG=$DIR/admin.kubeconfig LOAD=$DIR/load
+  make_volumes
+}
+
+# make_volumes gives the node volumes that pods without root may write to, as clusters commonly do. Those that its
+# own controller makes belong to root, and fsGroup does not count for host paths.
+make_volumes() {
+  local i
+  kubectl delete storageclass standard >/dev/null
+  for i in 1 2 3 4; do mkdir "$DIR/pv/volume-$i" && chmod 0777 "$DIR/pv/volume-$i"; done
+  {
+    cat <<'YAML'
+apiVersion: storage.k8s.io/v1
+kind: StorageClass
+metadata: {name: standard, annotations: {storageclass.kubernetes.io/is-default-class: "true"}}
+provisioner: kubernetes.io/no-provisioner
+YAML
+    for i in 1 2 3 4; do
+      cat <<YAML
+---
+apiVersion: v1
+kind: PersistentVolume
+metadata: {name: volume-$i}
+spec:
+  storageClassName: standard
+  capacity: {storage: 100Gi}
+  accessModes: [ReadWriteOnce]
+  persistentVolumeReclaimPolicy: Retain
+  hostPath: {path: /tmp/hostpath_pv/volume-$i, type: Directory}
+YAML
+    done
+  } | kubectl apply -f - >/dev/null
 }
 
 stop_cluster() {

@@ -10,7 +10,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"net"
+
 	"os"
 	"os/exec"
 	"strings"
@@ -19,8 +19,10 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	authenticationv1 "k8s.io/api/authentication/v1"
+	authorizationv1 "k8s.io/api/authorization/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	utilnet "k8s.io/apimachinery/pkg/util/net"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
@@ -99,21 +101,24 @@ func apply(ctx context.Context, manifests string) {
 	Expect(err).NotTo(HaveOccurred(), string(out))
 }
 
-// mayI asks whether a ServiceAccount may do something, as the dispatcher asks about callers; an empty namespace
-// stands for all of them.
+// mayI asks whether a ServiceAccount, as namespace:name, may do something, in the way that the dispatcher asks about
+// callers. A resource is written as name.group/subresource; an empty namespace stands for all of them.
 func mayI(ctx context.Context, account, namespace, verb, resource string) bool {
 	GinkgoHelper()
-	arguments := []string{"auth", "can-i", verb, resource, "--as", "system:serviceaccount:" + account}
-	if namespace == "" {
-		arguments = append(arguments, "--all-namespaces")
-	} else {
-		arguments = append(arguments, "--namespace", namespace)
-	}
-	// It exits with 1 for no, and prints no in either case.
-	out, err := run(ctx, "kubectl", arguments...)
-	answer := strings.TrimSpace(out)
-	Expect(answer).To(Or(Equal("yes"), Equal("no")), "%v", err)
-	return answer == "yes"
+	resource, subresource, _ := strings.Cut(resource, "/")
+	resource, group, _ := strings.Cut(resource, ".")
+	home, _, _ := strings.Cut(account, ":")
+	review, err := kube.set.AuthorizationV1().SubjectAccessReviews().Create(ctx, &authorizationv1.SubjectAccessReview{
+		Spec: authorizationv1.SubjectAccessReviewSpec{
+			User:   "system:serviceaccount:" + account,
+			Groups: []string{"system:serviceaccounts", "system:serviceaccounts:" + home, "system:authenticated"},
+			ResourceAttributes: &authorizationv1.ResourceAttributes{
+				Namespace: namespace, Verb: verb, Group: group, Resource: resource, Subresource: subresource,
+			},
+		},
+	}, metav1.CreateOptions{})
+	Expect(err).NotTo(HaveOccurred())
+	return review.Status.Allowed
 }
 
 // customResources returns the names of Posthorn's CRDs.
@@ -144,7 +149,7 @@ func (c cluster) ask(ctx context.Context, namespace, service, path string, into 
 // tell posts to a Service's port named http, through the API server; the path may have a query.
 func (c cluster) tell(ctx context.Context, namespace, service, path, query, body string) error {
 	request := c.set.CoreV1().RESTClient().Post().Namespace(namespace).Resource("services").SubResource("proxy").
-		Name(net.JoinHostPort("http:"+service, "http")).Suffix(path).Body([]byte(body))
+		Name(utilnet.JoinSchemeNamePort("http", service, "http")).Suffix(path).Body([]byte(body))
 	if name, value, ok := strings.Cut(query, "="); ok {
 		request.Param(name, value)
 	}

@@ -17,9 +17,9 @@ import (
 // pod may still be there when the new one starts on the same volume.
 func outlivesItsPods() {
 	var before balance
-	BeforeAll(func(ctx SpecContext) { before = settle(ctx) }, withTimeout)
 
 	It("loses nothing and repeats nothing when the dispatcher's pod is deleted in the middle of a stream", func(ctx SpecContext) {
+		before = settle(ctx)
 		claim := dispatcherClaim(ctx)
 		replaceDispatcher(ctx)
 		total := settle(ctx)

@@ -39,8 +39,8 @@ var _ = Describe("Posthorn, installed with Helm", Ordered, func() {
 		By("looking whether the cluster has a Posthorn already")
 		Expect(kube.customResources(ctx)).To(BeEmpty(), "the suite takes all of Posthorn away at its end")
 		page = openPage(ctx)
-		DeferCleanup(cleanUp)
-	})
+		DeferCleanup(cleanUp, NodeTimeout(2*patience))
+	}, NodeTimeout(patience))
 
 	followsGettingStarted()
 	outlivesItsPods()
@@ -54,7 +54,7 @@ var _ = Describe("Posthorn, installed with Helm", Ordered, func() {
 		if CurrentSpecReport().Failed() {
 			AddReportEntry("The cluster at the failure", diagnose(ctx), ReportEntryVisibilityFailureOrVerbose)
 		}
-	})
+	}, NodeTimeout(patience))
 })
 
 // What the specs have seen, in figures, at the end and whatever came of them.

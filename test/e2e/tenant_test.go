@@ -39,7 +39,7 @@ func keepsTenantsApart() {
 			kubectl(ctx, "create", "rolebinding", "developer-edits", "--namespace", teamA,
 				"--clusterrole=posthorn-edit", "--serviceaccount="+developer)
 			tenant = kube.as(ctx, teamA, "developer")
-		}, withTimeout)
+		}, NodeTimeout(patience))
 
 		It("allows all of it there", func(ctx SpecContext) {
 			done := everyVerb(ctx, tenant, teamA, Succeed)
@@ -65,7 +65,7 @@ func keepsTenantsApart() {
 				Expect(tenant.client.List(ctx, &corev1.SecretList{}, client.InNamespace(namespace))).To(beForbidden(), namespace)
 			}
 			for _, refused := range [][2]string{
-				{"patch", "webhookendpoints/status"}, {"update", "webhooksubscriptions/status"},
+				{"patch", "webhookendpoints.posthorn.dev/status"}, {"update", "webhooksubscriptions.posthorn.dev/status"},
 				{"create", "events.posthorn.dev"}, {"get", "webhookdeliveries.log.posthorn.dev/event"},
 			} {
 				Expect(mayI(ctx, developer, teamA, refused[0], refused[1])).To(BeFalse(), "%v", refused)

@@ -26,11 +26,13 @@ func watchesNamespaces() {
 		for _, account := range []string{"posthorn-operator", "posthorn-dispatcher"} {
 			account = system + ":" + account
 			for _, namespace := range []string{"", teamB} {
-				for _, right := range [][2]string{{"list", "webhookendpoints"}, {"list", "secrets"}, {"patch", "webhookendpoints/status"}} {
+				for _, right := range [][2]string{
+					{"list", "webhookendpoints.posthorn.dev"}, {"list", "secrets"}, {"patch", "webhookendpoints.posthorn.dev/status"},
+				} {
 					Expect(mayI(ctx, account, namespace, right[0], right[1])).To(BeFalse(), "%s %v in %q", account, right, namespace)
 				}
 			}
-			Expect(mayI(ctx, account, shop, "list", "webhookendpoints")).To(BeTrue(), account)
+			Expect(mayI(ctx, account, shop, "list", "webhookendpoints.posthorn.dev")).To(BeTrue(), account)
 		}
 
 		By("making an endpoint in a namespace that is not listed, and then one in a namespace that is")
