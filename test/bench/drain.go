@@ -7,7 +7,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"path/filepath"
 
 	"github.com/posthorn-dev/posthorn/test/bench/load"
 )
@@ -40,21 +39,18 @@ func (s *session) newDrained(ctx context.Context, fan, deliveries int) (*drained
 	if err != nil {
 		return nil, err
 	}
-	d.data = filepath.Join(p.Dir, fmt.Sprintf("accepted-%d", fan))
-	if err := os.CopyFS(d.data, os.DirFS(begun)); err != nil {
-		return nil, fmt.Errorf("copy data: %w", err)
-	}
+	d.data = begun
 	return d, d.accept(ctx, d.data, "com.example.bench", d.events)
 }
 
-// drain starts a dispatcher on a copy of the data, and measures it from the first tenth of the deliveries to the
+// drain starts a dispatcher on a copy of the data, and measures it from the first fifth of the deliveries to the
 // last.
 func (s *session) drain(ctx context.Context, t *drained) (speed, error) {
-	e := load.Expectation{Paths: t.fan, Events: t.events, Warm: t.fan * t.events / 10}
+	e := load.Expectation{Paths: t.fan, Events: t.events, Warm: t.fan * t.events / warmPart}
 	if err := s.receiver.expect(ctx, e); err != nil {
 		return speed{}, err
 	}
-	d, err := s.newDispatcher(ctx, t.platform, t.data)
+	d, err := s.newDispatcher(ctx, t.tenant, t.data)
 	if err != nil {
 		return speed{}, err
 	}
@@ -77,7 +73,7 @@ func benchDrain(ctx context.Context, s *session) ([]figure, error) {
 	var all []figure
 	goals := map[int][2]string{1: {"≥ 0.75", "≤ 1.5"}, 10: {"≥ 0.85", "≤ 1.3"}}
 	for _, fan := range []int{1, 10} {
-		t, err := s.newDrained(ctx, fan, drainDeliveries)
+		t, err := s.newDrained(ctx, fan, s.scaled(drainDeliveries))
 		if err != nil {
 			return all, err
 		}

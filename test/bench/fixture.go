@@ -34,12 +34,17 @@ func newTenant(ctx context.Context, p *platform.Platform) (*tenant, error) {
 	return &tenant{p, namespace, token}, err
 }
 
-// endpoint makes an endpoint of a URL, with its credentials.
-func (t *tenant) endpoint(ctx context.Context, name, url string, change func(*hookv1.WebhookEndpointSpec)) error {
-	e := &hookv1.WebhookEndpoint{
-		ObjectMeta: metav1.ObjectMeta{Namespace: t.namespace, Name: name},
+// newEndpoint is an endpoint of a URL, with all else as it is by default.
+func newEndpoint(namespace, name, url string) *hookv1.WebhookEndpoint {
+	return &hookv1.WebhookEndpoint{
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name},
 		Spec:       hookv1.WebhookEndpointSpec{URL: hookv1.URL(url)},
 	}
+}
+
+// endpoint makes an endpoint of a URL, with its credentials.
+func (t *tenant) endpoint(ctx context.Context, name, url string, change func(*hookv1.WebhookEndpointSpec)) error {
+	e := newEndpoint(t.namespace, name, url)
 	if change != nil {
 		change(&e.Spec)
 	}
@@ -126,7 +131,7 @@ func (t *tenant) routed(ctx context.Context) error {
 
 // prepare makes a data directory in which all subscriptions of the tenant have begun, and returns its path.
 func (s *session) prepare(ctx context.Context, t *tenant) (string, error) {
-	d, err := s.newDispatcher(ctx, t.platform, "")
+	d, err := s.newDispatcher(ctx, t, "")
 	if err != nil {
 		return "", err
 	}
@@ -134,10 +139,8 @@ func (s *session) prepare(ctx context.Context, t *tenant) (string, error) {
 		return "", err
 	}
 	defer d.Kill()
+	// The positions are stored before the first table counts as loaded, and that holds all there is.
 	if err := d.AwaitReady(ctx); err != nil {
-		return "", err
-	}
-	if err := t.routed(ctx); err != nil {
 		return "", err
 	}
 	return d.DataDir, d.Stop()

@@ -15,6 +15,9 @@ import (
 const (
 	// loopEvents is how many events a bare client posts in one run: some 3 seconds.
 	loopEvents = 100_000
+	// warmPart is the part of a run that passes before the measuring begins: connections are made then, and what
+	// a start costs is over.
+	warmPart = 5
 	// workers is how many requests a bare client has in flight; an endpoint has as many by default.
 	workers = 16
 	// patience is how long a run may take before it counts as stuck.
@@ -34,8 +37,9 @@ func (s *session) loop(ctx context.Context, kind string) (speed, error) {
 	if kind == bareFastHTTP {
 		program, args = s.fastHTTP(), nil
 	}
-	args = append(args, "--address", s.receiver.address, "--events", strconv.Itoa(loopEvents), "--workers", strconv.Itoa(workers))
-	e := load.Expectation{Paths: 1, Events: loopEvents, Warm: loopEvents / 10}
+	events := s.scaled(loopEvents)
+	args = append(args, "--address", s.receiver.address, "--events", strconv.Itoa(events), "--workers", strconv.Itoa(workers))
+	e := load.Expectation{Paths: 1, Events: events, Warm: events / warmPart}
 	if err := s.receiver.expect(ctx, e); err != nil {
 		return speed{}, err
 	}

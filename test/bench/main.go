@@ -87,6 +87,13 @@ type bench struct {
 var benches = []bench{
 	{"loop", "bare clients posting signed events to the receiver", benchLoop},
 	{"drain", "deliveries of events that were accepted before, and what each costs", benchDrain},
+	{"flow", "deliveries while events come in over HTTP", benchFlow},
+	{"latency", "from posted to received", benchLatency},
+	{"ingest", "ingest alone", benchIngest},
+	{"memory", "resident memory, after a forced collection", benchMemory},
+	{"routing", "what an event costs with many subscriptions that do not want it", benchRouting},
+	{"neighbour", "a healthy endpoint beside one that hangs", benchNeighbour},
+	{"start", "from the start of the process to the first delivery", benchStart},
 }
 
 // names are those of all benches.

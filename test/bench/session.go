@@ -22,12 +22,16 @@ const defaultPairs = 5
 
 // session is what the benches share. What is expensive is made when the first of them asks.
 type session struct {
-	began    time.Time
-	program  string // this binary
-	pairs    int
+	began   time.Time
+	program string // this binary
+	pairs   int
+	// scale multiplies how much the benches do.
+	scale    float64
 	receiver *receiver
 	shared   *platform.Platform
 	all      []*platform.Platform
+	// crowds are the tenants with many subscriptions, by their number.
+	crowds map[int]*crowd
 	// sustained is the throughput that benchFlow found; 0 before.
 	sustained float64
 }
@@ -38,7 +42,12 @@ func newSession() (*session, error) {
 	if err != nil {
 		return nil, fmt.Errorf("find this program: %w", err)
 	}
-	s := &session{began: time.Now(), program: program, pairs: defaultPairs}
+	s := &session{began: time.Now(), program: program, pairs: defaultPairs, scale: 1, crowds: map[int]*crowd{}}
+	if raw := os.Getenv("BENCH_SCALE"); raw != "" {
+		if s.scale, err = strconv.ParseFloat(raw, 64); err != nil || s.scale <= 0 {
+			return nil, fmt.Errorf("BENCH_SCALE is %q, want a number above 0", raw)
+		}
+	}
 	if raw := os.Getenv("BENCH_PAIRS"); raw != "" {
 		if s.pairs, err = strconv.Atoi(raw); err != nil || s.pairs < 1 {
 			return nil, fmt.Errorf("BENCH_PAIRS is %q, want a number from 1", raw)
@@ -47,6 +56,9 @@ func newSession() (*session, error) {
 	s.receiver, err = s.startReceiver()
 	return s, err
 }
+
+// scaled is a number of events or deliveries, a multiple of 100.
+func (s *session) scaled(n int) int { return max(1, int(float64(n)*s.scale)/100) * 100 }
 
 // say tells what is going on, on standard error, so that the table stands alone.
 func (s *session) say(format string, args ...any) {
@@ -92,9 +104,10 @@ storage: {maxBytes: 20Gi}
 // storageBytes is maxBytes above.
 const storageBytes = 20 << 30
 
-// newDispatcher prepares a dispatcher on a copy of a data directory; "" for an empty one.
-func (s *session) newDispatcher(ctx context.Context, p *platform.Platform, data string) (*platform.Dispatcher, error) {
-	dir, err := os.MkdirTemp(p.Dir, "data-")
+// newDispatcher prepares a dispatcher that routes a tenant's events, on a copy of a data directory; "" for an empty
+// one.
+func (s *session) newDispatcher(ctx context.Context, t *tenant, data string) (*platform.Dispatcher, error) {
+	dir, err := os.MkdirTemp(t.platform.Dir, "data-")
 	if err != nil {
 		return nil, fmt.Errorf("make directory: %w", err)
 	}
@@ -103,11 +116,13 @@ func (s *session) newDispatcher(ctx context.Context, p *platform.Platform, data 
 			return nil, fmt.Errorf("copy data: %w", err)
 		}
 	}
-	o := platform.DispatcherOptions{Config: configuration, DataDir: filepath.Join(dir, "copy")}
+	o := platform.DispatcherOptions{
+		Config: configuration, DataDir: filepath.Join(dir, "copy"), Args: []string{"--watch-namespaces", t.namespace},
+	}
 	if address := os.Getenv("BENCH_DEBUG_ADDRESS"); address != "" {
 		o.Args = append(o.Args, "--debug-address", address)
 	}
-	return p.NewDispatcher(ctx, o)
+	return t.platform.NewDispatcher(ctx, o)
 }
 
 // discard kills a dispatcher and removes its data.
