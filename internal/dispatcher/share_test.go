@@ -69,9 +69,11 @@ func TestShare_TrimsTheSettledEventsOfTheTenantAlone(t *testing.T) {
 	s.offer("team-b", 100)
 	before, kept, _ := s.held("team-b")
 	const garbage = 5_000 // nobody wants them
-	for sent := 0; sent < garbage; {
+	sent := 0
+	s.eventually("the garbage is taken", func() bool {
 		sent += s.offer("garbage", garbage-sent)
-	}
+		return sent == garbage
+	})
 	s.eventually("the garbage is trimmed to the share", func() bool {
 		bytes, _, _ := s.held("garbage")
 		return bytes <= share
@@ -98,14 +100,13 @@ func TestShare_TrimsSettledThingsBeforeItRefuses(t *testing.T) {
 	s.offer("team-a", 100)
 	s.dead(100, "GaveUp")
 	s.changeEndpoint(func(e *delivery.Endpoint) { e.Suspended = true })
-	for refused := 0; refused < 3; { // until only what waits is left, and fills the share
-		if s.offer("team-a", 50) == 50 {
+	refused := 0
+	s.eventually("only what waits is left, and fills the share", func() bool {
+		if refused++; s.offer("team-a", 50) == 50 {
 			refused = 0
-			continue
 		}
-		refused++
-		s.eventually("the share is settled", func() bool { return s.settled() })
-	}
+		return refused > 3 && s.settled()
+	})
 	if _, ok := s.d.Admit("team-b", 1000); !ok {
 		t.Error("another tenant is refused")
 	}
