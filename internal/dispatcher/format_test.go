@@ -80,7 +80,7 @@ func fixture(t *testing.T) *system {
 	s.endpoints, s.subs = nil, nil
 	s.up() // without a table: what is sent now is accepted, and not read
 	s.send("team-a", fixtureUnread)
-	s.crash()
+	s.down()
 	return s
 }
 
