@@ -14,7 +14,7 @@
 # containerd from Go modules, once, into the cache that hack/controlplane.sh uses too; the node is taken down
 # however this ends.
 #
-# With the argument "find" it only says, by its exit status, whether there is a cluster or what it takes to make one.
+# With the argument "find" it only says, by its exit status, whether it could bring one up.
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -121,7 +121,7 @@ find_programs() {
 
 main() {
   if [ "${1:-}" = find ]; then
-    [ -n "${KUBECONFIG:-}" ] || own_cluster_possible
+    own_cluster_possible
     return
   fi
   if [ -z "${KUBECONFIG:-}" ] && ! own_cluster_possible; then
