@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
 	"github.com/posthorn-dev/posthorn/internal/breaker"
 	"github.com/posthorn-dev/posthorn/internal/delivery"
 	"github.com/posthorn-dev/posthorn/internal/status"
@@ -81,6 +83,27 @@ func TestDispatcher_OpensTheCircuitAndLosesNothing(t *testing.T) {
 	s.eventually("the circuit closed", func() bool {
 		return s.reports.endpoint(s.endpoints[0].Name).Circuit.State == breaker.Closed
 	})
+}
+
+func TestDispatcher_GoesOnBehindAnEventThatCannotBeRead(t *testing.T) {
+	r := newReceiver(t, nil)
+	s := start(t, nil)
+	s.one(r)
+	for range 2 { // the second time it is read by another run
+		s.send("team-a", 3)
+		if _, err := s.log.Append(t.Context(), "team-a", [][]byte{[]byte("not a record")}); err != nil {
+			t.Fatal(err)
+		}
+		s.send("team-a", 3)
+		s.eventually("the others arrived", r.got(s.accepted))
+		s.eventually("all is settled", s.settled)
+		if n := testutil.ToFloat64(s.d.metrics.unreadable); n != 1 {
+			t.Errorf("%v records count as unreadable, want 1", n)
+		}
+		s.crash()
+		s.up()
+	}
+	s.eventually("the deliveries are recorded", func() bool { a := s.d.Account(); return a.Complete && a.Delivered == int64(s.accepted) })
 }
 
 func TestDispatcher_GracefulStopSendsNothingTwice(t *testing.T) {

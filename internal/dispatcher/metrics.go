@@ -55,7 +55,7 @@ func newMetrics() *metrics {
 		}),
 		transitions:  vector("circuit_transitions_total", "Changes of circuits, by the state that they came to.", "state"),
 		filterErrors: counter("filter_errors_total", "Filters that could not be evaluated on an event, which then did not match."),
-		unreadable:   counter("unreadable_records_total", "Stored deliveries that this build could not read; they stay stored."),
+		unreadable:   counter("unreadable_records_total", "Stored events and deliveries that this build could not read. Deliveries stay stored; an event is delivered to nobody."),
 		flushErrors:  counter("flush_errors_total", "Tries to record outcomes that failed; they are repeated."),
 		refused:      counter("refused_over_share_total", "Requests of producers that were refused since their namespace holds its share of the storage."),
 		trimmed:      vector("trimmed_total", "Settled events and dead letters that were removed before their time, by what was full: the share of their namespace, or the storage.", "stream", "full"),

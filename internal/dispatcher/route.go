@@ -4,11 +4,14 @@
 package dispatcher
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
 	"github.com/posthorn-dev/posthorn/internal/delivery"
+	"github.com/posthorn-dev/posthorn/internal/event"
 	"github.com/posthorn-dev/posthorn/internal/eventlog"
+	"github.com/posthorn-dev/posthorn/internal/routing"
 )
 
 // route takes one event from the log. It blocks while the window is full or no table is loaded,
@@ -20,18 +23,17 @@ func (d *Dispatcher) route(m eventlog.Message) {
 		return
 	}
 	msg, err := newMessage(m.Seq, m.Time, m.Data)
-	if err != nil {
-		d.fail(fmt.Errorf("read event %d: %w", m.Seq, err))
+	if errors.Is(err, event.ErrRecordVersion) {
+		d.fail(fmt.Errorf("read event %d: %w", m.Seq, err)) // the build that wrote it can deliver it
 		return
 	}
-	d.mu.Lock()
-	for d.window.full() && !d.stopping {
-		d.room.Wait()
-	}
-	table, stopping := d.table, d.stopping
-	d.mu.Unlock()
-	if stopping {
+	table, ok := d.awaitRoom()
+	if !ok {
 		return // it stays in the log, above the floor
+	}
+	if err != nil {
+		d.passOver(m, err)
+		return
 	}
 	var wanted []*delivery.Subscription
 	table.Match(msg.input, msg.event,
@@ -41,6 +43,28 @@ func (d *Dispatcher) route(m eventlog.Message) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.admit(msg, int64(eventlog.EventSize(msg.event.Namespace, len(m.Data))), wanted)
+}
+
+// awaitRoom waits until the window takes another event, and returns the routing table; false when the
+// dispatcher stops.
+func (d *Dispatcher) awaitRoom() (*routing.Table, bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for d.window.full() && !d.stopping {
+		d.room.Wait()
+	}
+	return d.table, !d.stopping
+}
+
+// passOver settles an event that no build can read: what is damaged on the disk must not hold up all that is
+// behind it. It stays in the log for as long as settled events do.
+func (d *Dispatcher) passOver(m eventlog.Message, err error) {
+	d.metrics.unreadable.Inc()
+	d.logger.Error("Failed to read event, delivering it to nobody", "sequence", m.Seq, "error", err)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.window.add(&entry{seq: m.Seq, read: time.Now()})
+	d.signalFlush()
 }
 
 // filterFailed notes that a filter could not be evaluated on an event, which then does not match.
