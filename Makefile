@@ -93,6 +93,19 @@ test-race: controlplane ## Run all tests with the race detector; needs a C compi
 	KUBEBUILDER_ASSETS="$$(hack/controlplane.sh)" CGO_ENABLED=1 $(tool) gotestsum --format=pkgname-and-test-fails \
 		--format-hide-empty-pkg -- -race -timeout=30m $(TESTFLAGS) $(PACKAGES)
 
+# The long forms of test/chaos; make test runs the short ones. CRASH_SEED=… repeats a run.
+.PHONY: crash
+crash: controlplane ## Kill the dispatcher 20 times under 20,000 events, and count; CRASH_KILLS and CRASH_EVENTS change that.
+	KUBEBUILDER_ASSETS="$$(hack/controlplane.sh)" CRASH_KILLS="$${CRASH_KILLS:-20}" CRASH_EVENTS="$${CRASH_EVENTS:-20000}" \
+		CRASH_STOPS="$${CRASH_STOPS:-5}" OPERATOR_CHANGES="$${OPERATOR_CHANGES:-200}" \
+		go test ./test/chaos/ -count=1 -v -timeout=6h -run '^(TestCrash|TestStop|TestOperator)_'
+
+.PHONY: chaos
+chaos: controlplane ## Bad neighbours, an API server that is gone for a minute, power losses and backups, at length.
+	KUBEBUILDER_ASSETS="$$(hack/controlplane.sh)" OUTAGE_SECONDS="$${OUTAGE_SECONDS:-60}" \
+		NEIGHBOUR_EVENTS="$${NEIGHBOUR_EVENTS:-5000}" \
+		go test ./test/chaos/ -count=1 -v -timeout=1h -run '^(TestNeighbours|TestOutage|TestPowerLoss|TestBackup)_'
+
 .PHONY: lint
 lint: ## Run all linters, those of the API, the layers and the links included; PACKAGES=./internal/retry/ for one.
 	@hack/verify-layers.sh

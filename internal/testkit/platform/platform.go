@@ -16,7 +16,9 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 	runtimepkg "k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/rest"
+	"k8s.io/klog/v2"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	hookv1 "github.com/posthorn-dev/posthorn/api/v1alpha1"
 	"github.com/posthorn-dev/posthorn/internal/testkit/controlplane"
@@ -56,6 +58,7 @@ func (p *Platform) start(o controlplane.Options) (err error) {
 	if p.Plane, err = controlplane.Start(o); err != nil {
 		return err
 	}
+	log.SetLogger(klog.Background()) // or the client complains after 30 s that nobody reads what it logs
 	scheme := runtimepkg.NewScheme()
 	for _, add := range []func(*runtimepkg.Scheme) error{corev1.AddToScheme, rbacv1.AddToScheme, hookv1.AddToScheme} {
 		if err := add(scheme); err != nil {
