@@ -61,18 +61,18 @@ func (l *Log) Flushes(ctx context.Context, from, to uint64) ([]Message, error) {
 
 // FlushRange is the first and the last sequence of the attempt log; first > last when it is empty.
 func (l *Log) FlushRange(ctx context.Context) (first, last uint64, err error) {
-	info, err := l.attempts.Info(ctx)
+	info, err := l.info(ctx, l.attempts, "read attempt log's range")
 	if err != nil {
-		return 0, 0, classify("read attempt log's range", err)
+		return 0, 0, err
 	}
 	return max(info.State.FirstSeq, 1), info.State.LastSeq, nil
 }
 
 // AttemptBytes is the size of the attempt log.
 func (l *Log) AttemptBytes(ctx context.Context) (int64, error) {
-	info, err := l.attempts.Info(ctx)
+	info, err := l.info(ctx, l.attempts, "read attempt log's size")
 	if err != nil {
-		return 0, classify("read attempt log's size", err)
+		return 0, err
 	}
 	return int64(info.State.Bytes), nil //nolint:gosec // bytes on a disk
 }
@@ -80,7 +80,7 @@ func (l *Log) AttemptBytes(ctx context.Context) (int64, error) {
 // TrimAttempts removes the flushes below the sequence. The caller answers for no restart's needing
 // them.
 func (l *Log) TrimAttempts(ctx context.Context, below uint64) error {
-	return classify("trim attempt log", l.attempts.Purge(ctx, jetstream.WithPurgeSequence(below)))
+	return l.purge(ctx, l.attempts, "trim attempt log", jetstream.WithPurgeSequence(below))
 }
 
 // FlushAt is the sequence of the first flush at or after the time, and one past the last flush when

@@ -4,6 +4,7 @@
 package eventlog
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -31,6 +32,9 @@ type engine struct {
 	mu sync.Mutex
 	// server is nil while there is none: a restart failed, or the engine is closed.
 	server *server.Server
+	// run ends with the server, by end.
+	run context.Context
+	end context.CancelFunc
 }
 
 // startEngine runs a server on the files in o.Dir.
@@ -69,7 +73,20 @@ func (e *engine) start() error {
 		return fmt.Errorf("start engine in %s: %w", e.opts.Dir, ErrUnavailable)
 	}
 	e.server = srv
+	e.run, e.end = context.WithCancel(context.Background())
 	return nil
+}
+
+// during ends a context with the server that runs now, too: what one server was asked, another never answers.
+func (e *engine) during(ctx context.Context) (context.Context, context.CancelFunc) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	ctx, cancel := context.WithCancel(ctx)
+	ended := context.AfterFunc(e.run, cancel)
+	return ctx, func() {
+		ended()
+		cancel()
+	}
 }
 
 // close stops the server. What it acknowledged is on disk.
@@ -84,6 +101,7 @@ func (e *engine) shutdown() {
 	if e.server == nil {
 		return
 	}
+	e.end()
 	e.server.Shutdown()
 	e.server.WaitForShutdown()
 	e.server = nil

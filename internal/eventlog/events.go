@@ -76,18 +76,18 @@ func (a Ack) Wait(ctx context.Context) (uint64, error) {
 
 // LastEvent is the sequence of the newest event; 0 when there never was one.
 func (l *Log) LastEvent(ctx context.Context) (uint64, error) {
-	info, err := l.events.Info(ctx)
+	info, err := l.info(ctx, l.events, "read last event")
 	if err != nil {
-		return 0, classify("read last event", err)
+		return 0, err
 	}
 	return info.State.LastSeq, nil
 }
 
 // FirstEvent is the sequence of the oldest event that is still there.
 func (l *Log) FirstEvent(ctx context.Context) (uint64, error) {
-	info, err := l.events.Info(ctx)
+	info, err := l.info(ctx, l.events, "read first event")
 	if err != nil {
-		return 0, classify("read first event", err)
+		return 0, err
 	}
 	return info.State.FirstSeq, nil
 }
@@ -133,9 +133,9 @@ func received(m jetstream.Msg) (Message, bool) {
 // RecentEvents calls handle for the events stored since then, oldest first, but for the newest max
 // of them at most.
 func (l *Log) RecentEvents(ctx context.Context, since time.Time, most int, handle func(Message)) error {
-	info, err := l.events.Info(ctx)
+	info, err := l.info(ctx, l.events, "read recent events")
 	if err != nil {
-		return classify("read recent events", err)
+		return err
 	}
 	from := uint64(1)
 	if last := info.State.LastSeq; last > uint64(most) { //nolint:gosec // most is positive
@@ -150,7 +150,7 @@ func (l *Log) RecentEvents(ctx context.Context, since time.Time, most int, handl
 
 // TrimEvents removes the events below the sequence. The caller answers for their being settled.
 func (l *Log) TrimEvents(ctx context.Context, below uint64) error {
-	return classify("trim events", l.events.Purge(ctx, jetstream.WithPurgeSequence(below)))
+	return l.purge(ctx, l.events, "trim events", jetstream.WithPurgeSequence(below))
 }
 
 // EventAt is the sequence of the first event stored at or after that time; ErrNotFound when there

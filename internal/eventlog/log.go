@@ -156,18 +156,35 @@ type Usage struct {
 
 // Usage asks the engine for its size.
 func (l *Log) Usage(ctx context.Context) (Usage, error) {
-	account, err := l.core.AccountInfo(ctx)
+	asking, done := l.engine.during(ctx)
+	defer done()
+	account, err := l.core.AccountInfo(asking)
 	if err != nil {
 		return Usage{}, classify("read usage", err)
 	}
-	events, err := l.events.Info(ctx)
+	events, err := l.info(ctx, l.events, "read usage")
 	if err != nil {
-		return Usage{}, classify("read usage", err)
+		return Usage{}, err
 	}
 	return Usage{
 		Total: int64(account.Store), TotalLimit: l.opts.MaxBytes, //nolint:gosec // bytes on a disk
 		Events: int64(events.State.Bytes), EventsLimit: events.Config.MaxBytes, //nolint:gosec // likewise
 	}, nil
+}
+
+// info asks the engine about a stream.
+func (l *Log) info(ctx context.Context, s jetstream.Stream, verb string) (*jetstream.StreamInfo, error) {
+	ctx, done := l.engine.during(ctx)
+	defer done()
+	info, err := s.Info(ctx)
+	return info, classify(verb, err)
+}
+
+// purge has the engine remove messages of a stream.
+func (l *Log) purge(ctx context.Context, s jetstream.Stream, verb string, which ...jetstream.StreamPurgeOpt) error {
+	ctx, done := l.engine.during(ctx)
+	defer done()
+	return classify(verb, s.Purge(ctx, which...))
 }
 
 // storageLimit is the configured limit, cut to the file system's share.

@@ -77,26 +77,24 @@ func (l *Log) sizes(ctx context.Context, s jetstream.Stream, prefix string, from
 // FirstDeadLetter is the sequence of the oldest dead letter that is still there; one past the last when there
 // is none.
 func (l *Log) FirstDeadLetter(ctx context.Context) (uint64, error) {
-	info, err := l.deadLetters.Info(ctx)
+	info, err := l.info(ctx, l.deadLetters, "read first dead letter")
 	if err != nil {
-		return 0, classify("read first dead letter", err)
+		return 0, err
 	}
 	return info.State.FirstSeq, nil
 }
 
 // TrimEventsOf removes a namespace's events below the sequence. The caller answers for their being settled.
 func (l *Log) TrimEventsOf(ctx context.Context, namespace string, below uint64) error {
-	return classify("trim events of namespace", l.events.Purge(ctx,
-		jetstream.WithPurgeSubject(subjectEvents+namespace), jetstream.WithPurgeSequence(below)))
+	return l.purge(ctx, l.events, "trim events of namespace", jetstream.WithPurgeSubject(subjectEvents+namespace), jetstream.WithPurgeSequence(below))
 }
 
 // TrimDeadLetters removes the dead letters below the sequence, whosever they are.
 func (l *Log) TrimDeadLetters(ctx context.Context, below uint64) error {
-	return classify("trim dead letters", l.deadLetters.Purge(ctx, jetstream.WithPurgeSequence(below)))
+	return l.purge(ctx, l.deadLetters, "trim dead letters", jetstream.WithPurgeSequence(below))
 }
 
 // TrimDeadLettersOf removes a namespace's dead letters below the sequence.
 func (l *Log) TrimDeadLettersOf(ctx context.Context, namespace string, below uint64) error {
-	return classify("trim dead letters of namespace", l.deadLetters.Purge(ctx,
-		jetstream.WithPurgeSubject(subjectDeadLetters+namespace+".>"), jetstream.WithPurgeSequence(below)))
+	return l.purge(ctx, l.deadLetters, "trim dead letters of namespace", jetstream.WithPurgeSubject(subjectDeadLetters+namespace+".>"), jetstream.WithPurgeSequence(below))
 }

@@ -52,9 +52,9 @@ func (l *Log) State(ctx context.Context) (map[StateKey][]byte, error) {
 	if err != nil {
 		return nil, classify("read state", err)
 	}
-	info, err := l.state.Info(ctx)
+	info, err := l.info(ctx, l.state, "read state")
 	if err != nil {
-		return nil, classify("read state", err)
+		return nil, err
 	}
 	if info.State.Msgs == 0 {
 		return values, nil
@@ -78,7 +78,7 @@ func (l *Log) State(ctx context.Context) (map[StateKey][]byte, error) {
 
 // RemoveState removes a value. Removing one that is not there is no error.
 func (l *Log) RemoveState(ctx context.Context, k StateKey) error {
-	return classify("remove state", l.state.Purge(ctx, jetstream.WithPurgeSubject(subjectState+k.String())))
+	return l.purge(ctx, l.state, "remove state", jetstream.WithPurgeSubject(subjectState+k.String()))
 }
 
 // PutKey remembers what came of an Idempotency-Key, for Options.KeyAge. key is a subject token: the

@@ -43,7 +43,9 @@ func (l *Log) Waiting(ctx context.Context, seq uint64) (Message, error) {
 
 // RemoveWaiting removes a waiting delivery. Removing one that is gone is no error.
 func (l *Log) RemoveWaiting(ctx context.Context, seq uint64) error {
-	err := l.waiting.DeleteMsg(ctx, seq)
+	asking, done := l.engine.during(ctx)
+	defer done()
+	err := l.waiting.DeleteMsg(asking, seq)
 	if errors.Is(err, jetstream.ErrMsgDeleteUnsuccessful) {
 		// The client drops the code that says why, so look whether there was nothing to remove.
 		if _, gone := l.Waiting(ctx, seq); errors.Is(gone, ErrNotFound) {
@@ -71,16 +73,18 @@ func (l *Log) ScanDeadLetters(ctx context.Context, from uint64, handle func(Mess
 }
 
 // LastWaiting is the newest sequence of the waiting deliveries; 0 when there never was one.
-func (l *Log) LastWaiting(ctx context.Context) (uint64, error) { return lastOf(ctx, l.waiting) }
+func (l *Log) LastWaiting(ctx context.Context) (uint64, error) { return l.lastOf(ctx, l.waiting) }
 
 // LastDeadLetter is the newest sequence of the dead letters; 0 when there never was one.
-func (l *Log) LastDeadLetter(ctx context.Context) (uint64, error) { return lastOf(ctx, l.deadLetters) }
+func (l *Log) LastDeadLetter(ctx context.Context) (uint64, error) {
+	return l.lastOf(ctx, l.deadLetters)
+}
 
 // lastOf is a stream's last sequence.
-func lastOf(ctx context.Context, s jetstream.Stream) (uint64, error) {
-	info, err := s.Info(ctx)
+func (l *Log) lastOf(ctx context.Context, s jetstream.Stream) (uint64, error) {
+	info, err := l.info(ctx, s, "read last sequence")
 	if err != nil {
-		return 0, classify("read last sequence", err)
+		return 0, err
 	}
 	return info.State.LastSeq, nil
 }
