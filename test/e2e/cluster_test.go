@@ -10,7 +10,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-
 	"os"
 	"os/exec"
 	"strings"

@@ -65,8 +65,10 @@ func keepsTenantsApart() {
 				Expect(tenant.client.List(ctx, &corev1.SecretList{}, client.InNamespace(namespace))).To(beForbidden(), namespace)
 			}
 			for _, refused := range [][2]string{
-				{"patch", "webhookendpoints.posthorn.dev/status"}, {"update", "webhooksubscriptions.posthorn.dev/status"},
-				{"create", "events.posthorn.dev"}, {"get", "webhookdeliveries.log.posthorn.dev/event"},
+				{"patch", "webhookendpoints.posthorn.dev/status"},
+				{"update", "webhooksubscriptions.posthorn.dev/status"},
+				{"create", "events.posthorn.dev"},
+				{"get", "webhookdeliveries.log.posthorn.dev/event"},
 			} {
 				Expect(mayI(ctx, developer, teamA, refused[0], refused[1])).To(BeFalse(), "%v", refused)
 			}

@@ -6,6 +6,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -106,9 +107,7 @@ func signature(t *testing.T, key, body string) http.Header {
 
 func send(r *receiver, path, body string, header http.Header) int {
 	request := httptest.NewRequest(http.MethodPost, path, strings.NewReader(body))
-	for name, values := range header {
-		request.Header[name] = values
-	}
+	maps.Copy(request.Header, header)
 	recorder := httptest.NewRecorder()
 	r.handler().ServeHTTP(recorder, request)
 	return recorder.Code
