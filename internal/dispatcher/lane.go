@@ -96,7 +96,7 @@ func (l *lane) parks(s *subscription, now time.Time) bool {
 
 // configure takes over a new spec.
 func (l *lane) configure(e *delivery.Endpoint) {
-	l.endpoint, l.invalid, l.gone, l.seen = e, nil, time.Time{}, true
+	l.endpoint, l.invalid = e, nil
 	l.limit(e.Rate, max(e.Burst, 1))
 }
 

@@ -35,10 +35,10 @@ func (d *Dispatcher) Load(ctx context.Context, u routing.Update) error {
 
 	positions := make(map[eventlog.StateKey][]byte, len(begun))
 	for name, p := range begun {
-		positions[eventlog.StateKey{Kind: statePosition, Namespace: name.Namespace, Name: name.Name}] = encode(p)
+		positions[positionKey(name)] = encode(p)
 	}
 
-	if err := d.log.PutState(ctx, positions); err != nil {
+	if err := d.storeChanged(ctx, positions); err != nil {
 		return fmt.Errorf("store start positions: %w", err)
 	}
 
@@ -67,6 +67,9 @@ func (d *Dispatcher) sub(name delivery.Name) *subscription {
 	s := d.subs[name]
 	if s == nil {
 		s = &subscription{name: name, gone: time.Now()}
+		if known := d.restored.positions[name]; !known.Gone.IsZero() {
+			s.gone = known.Gone // the hold goes on
+		}
 		d.subs[name] = s
 	}
 	return s
@@ -84,6 +87,9 @@ func (d *Dispatcher) laneOf(name delivery.Name) *lane {
 		if state, ok := d.restored.endpoints[name]; ok {
 			l.disabled, l.failingSince, l.handled = state.Disabled, state.FailingSince, state.HandledEnable
 			l.seen = true
+			if !state.Gone.IsZero() {
+				l.gone = state.Gone // the hold goes on
+			}
 		}
 		d.lanes[name] = l
 	}
@@ -114,13 +120,15 @@ func (d *Dispatcher) loadEndpoints(u routing.Update, now time.Time) {
 		if i.Kind == kindEndpoint {
 			present[i.Name] = struct{}{}
 			l := d.laneOf(i.Name)
+			d.found(l)
 			l.invalid = &notRouted{i.UID, i.Generation, i.Reason, i.Message}
-			l.endpoint, l.gone, l.dirty = nil, time.Time{}, true
+			l.endpoint, l.dirty = nil, true
 		}
 	}
 	for name, l := range d.lanes {
 		if _, ok := present[name]; !ok && (l.endpoint != nil || l.invalid != nil) {
 			l.endpoint, l.invalid, l.gone = nil, nil, now
+			d.saveEndpoint(l)
 			d.opts.Sender.Forget(name)
 			d.opts.Reporter.ForgetEndpoint(name)
 			d.logger.Info("Lost endpoint, holding its deliveries", "endpoint", name.String(), "hold", d.opts.Hold)
@@ -131,9 +139,19 @@ func (d *Dispatcher) loadEndpoints(u routing.Update, now time.Time) {
 	}
 }
 
+// found ends the hold of an endpoint that was gone.
+func (d *Dispatcher) found(l *lane) {
+	again := l.seen && !l.gone.IsZero()
+	l.seen, l.gone = true, time.Time{}
+	if again {
+		d.saveEndpoint(l)
+	}
+}
+
 // changeEndpoint takes over a new endpoint, or a new spec of one.
 func (d *Dispatcher) changeEndpoint(l *lane, e *delivery.Endpoint, now time.Time) {
 	before := l.endpoint
+	d.found(l)
 	l.configure(e)
 	l.dirty, l.destinationChecked = true, false
 	d.joinCircuit(l, e, now)
@@ -189,7 +207,8 @@ func (d *Dispatcher) loadSubscriptions(u routing.Update, now time.Time) {
 		if s.uid != "" && s.uid != spec.UID {
 			s.positioned = false // another object of the same name begins anew
 		}
-		s.spec, s.invalid, s.gone, s.dirty = spec, nil, time.Time{}, true
+		s.spec, s.invalid, s.dirty = spec, nil, true
+		d.mark(s, time.Time{})
 		l := d.laneOf(spec.Endpoint)
 		from := s.lane
 		if from != l {
@@ -205,18 +224,36 @@ func (d *Dispatcher) loadSubscriptions(u routing.Update, now time.Time) {
 			present[i.Name] = struct{}{}
 			s := d.sub(i.Name)
 			s.invalid = &notRouted{i.UID, i.Generation, i.Reason, i.Message}
-			s.gone, s.dirty = time.Time{}, true
+			s.dirty = true
+			d.mark(s, time.Time{})
 			d.withdraw(s, now)
 		}
 	}
 	for name, s := range d.subs {
 		if _, ok := present[name]; !ok && (s.spec != nil || s.invalid != nil) {
-			s.invalid, s.gone = nil, now
+			s.invalid = nil
+			d.mark(s, now)
 			d.withdraw(s, now)
 			d.opts.Reporter.ForgetSubscription(name)
 			d.logger.Info("Lost subscription, holding its deliveries", "subscription", name.String(), "hold", d.opts.Hold)
 		}
 	}
+}
+
+// mark notes since when a subscription is gone; the zero time when it is there. What is noted of one that has a
+// position outlives a restart.
+func (d *Dispatcher) mark(s *subscription, gone time.Time) {
+	s.gone = gone
+	if p, ok := d.restored.positions[s.name]; ok && !p.Gone.Equal(gone) {
+		p.Gone = gone
+		d.restored.positions[s.name] = p
+		d.changed[positionKey(s.name)] = encode(p)
+	}
+}
+
+// positionKey is where the position of a subscription is stored.
+func positionKey(name delivery.Name) eventlog.StateKey {
+	return eventlog.StateKey{Kind: statePosition, Namespace: name.Namespace, Name: name.Name}
 }
 
 // withdraw takes a subscription's spec away: what waits for it is held.

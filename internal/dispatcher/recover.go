@@ -37,10 +37,11 @@ type restored struct {
 	usage     ledgers
 }
 
-// position is where a subscription begins.
+// position is where a subscription begins, and since when it is gone, if it is.
 type position struct {
-	UID   string `json:"uid"`
-	Start uint64 `json:"start"`
+	UID   string    `json:"uid"`
+	Start uint64    `json:"start"`
+	Gone  time.Time `json:"gone,omitzero"`
 }
 
 // endpointState is what an endpoint keeps across restarts, its circuit apart.
@@ -48,6 +49,8 @@ type endpointState struct {
 	Disabled      *disabled `json:"disabled,omitempty"`
 	FailingSince  time.Time `json:"failingSince,omitzero"`
 	HandledEnable string    `json:"handledEnable,omitempty"`
+	// Gone is since when it is gone; zero while it is there.
+	Gone time.Time `json:"gone,omitzero"`
 }
 
 // counters are the figures of all objects as of a flush: a restart adds what the flushes after it

@@ -83,7 +83,7 @@ func (d *Dispatcher) enable(l *lane) {
 
 // saveEndpoint has what an endpoint keeps stored.
 func (d *Dispatcher) saveEndpoint(l *lane) {
-	d.changed[eventlog.StateKey{Kind: stateEndpoint, Namespace: l.name.Namespace, Name: l.name.Name}] = encode(endpointState{l.disabled, l.failingSince, l.handled})
+	d.changed[eventlog.StateKey{Kind: stateEndpoint, Namespace: l.name.Namespace, Name: l.name.Name}] = encode(endpointState{l.disabled, l.failingSince, l.handled, l.gone})
 }
 
 // stateInterval is how often the small state that changed is stored, and countersInterval how often
@@ -116,28 +116,40 @@ func (d *Dispatcher) stateLoop() {
 
 // storeState stores the small state that changed. What fails is tried again at the next turn.
 func (d *Dispatcher) storeState() {
+	d.loading.Lock()
+	defer d.loading.Unlock()
+	ctx, cancel := context.WithTimeout(d.storing, storeTimeout)
+	defer cancel()
+	if err := d.storeChanged(ctx, nil); err != nil {
+		d.logger.Warn("Failed to store state, trying again", "error", err)
+	}
+}
+
+// storeChanged stores the small state that changed, and some more that wins over it. When it fails, what changed
+// is kept for the next time. The caller holds loading, so that values are stored in the order in which they came
+// to be.
+func (d *Dispatcher) storeChanged(ctx context.Context, more map[eventlog.StateKey][]byte) error {
 	d.mu.Lock()
 	changed := d.changed
 	d.changed = map[eventlog.StateKey][]byte{}
 	d.mu.Unlock()
-	if len(changed) == 0 {
-		return
+	all := maps.Clone(changed)
+	maps.Copy(all, more)
+	if len(all) == 0 {
+		return nil
 	}
-	ctx, cancel := context.WithTimeout(d.storing, storeTimeout)
-	defer cancel()
-	if err := d.log.PutState(ctx, changed); err != nil {
-		d.logger.Warn("Failed to store state, trying again", "error", err)
-		d.mu.Lock()
-		defer d.mu.Unlock()
+	err := d.log.PutState(ctx, all)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err != nil {
 		maps.Copy(changed, d.changed) // newer values win
 		d.changed = changed
-		return
+		return err
 	}
 	if _, ok := changed[countersKey]; ok {
-		d.mu.Lock()
 		d.countersFlush = d.countersPending
-		d.mu.Unlock()
 	}
+	return nil
 }
 
 // saveCounters has the figures as of the last flush stored, if there is one since the flush before.

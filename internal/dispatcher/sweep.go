@@ -191,7 +191,7 @@ func (d *Dispatcher) forgetSubscription(name delivery.Name, s *subscription) {
 	d.metrics.retire(s.figures)
 	delete(d.subs, name)
 	delete(d.restored.positions, name)
-	d.removals = append(d.removals, eventlog.StateKey{Kind: statePosition, Namespace: name.Namespace, Name: name.Name})
+	d.removals = append(d.removals, positionKey(name))
 }
 
 // idle reports whether nothing refers to the lane.
@@ -207,6 +207,11 @@ func (d *Dispatcher) forgetLane(name delivery.Name, l *lane) {
 			delete(d.circuits, l.circuit.key)
 			d.removals = append(d.removals, l.circuit.key.stateKey())
 		}
+	}
+	own := circuitKey{name.Namespace, name.Name, false}
+	if _, stored := d.restored.circuits[own]; stored { // no endpoint has come for it since the start
+		delete(d.restored.circuits, own)
+		d.removals = append(d.removals, own.stateKey())
 	}
 	delete(d.lanes, name)
 	delete(d.restored.endpoints, name)

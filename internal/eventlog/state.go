@@ -5,6 +5,7 @@ package eventlog
 
 import (
 	"context"
+	"fmt"
 	"strings"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -48,32 +49,15 @@ func (l *Log) PutState(ctx context.Context, values map[StateKey][]byte) error {
 // State reads all values.
 func (l *Log) State(ctx context.Context) (map[StateKey][]byte, error) {
 	values := map[StateKey][]byte{}
-	consumer, err := l.state.OrderedConsumer(ctx, jetstream.OrderedConsumerConfig{DeliverPolicy: jetstream.DeliverAllPolicy})
-	if err != nil {
-		return nil, classify("read state", err)
-	}
-	info, err := l.info(ctx, l.state, "read state")
-	if err != nil {
-		return nil, err
-	}
-	if info.State.Msgs == 0 {
-		return values, nil
-	}
-	messages, err := consumer.Messages()
-	if err != nil {
-		return nil, classify("read state", err)
-	}
-	defer messages.Stop()
-	for {
-		m, err := messages.Next(jetstream.NextContext(ctx))
-		if err != nil {
-			return nil, classify("read state", err)
-		}
+	cfg := jetstream.ConsumerConfig{DeliverPolicy: jetstream.DeliverAllPolicy}
+	err := l.consume(ctx, l.state, cfg, func(m jetstream.Msg) bool {
 		values[parseStateKey(strings.TrimPrefix(m.Subject(), subjectState))] = m.Data()
-		if meta, err := m.Metadata(); err != nil || meta.NumPending == 0 {
-			return values, nil //nolint:nilerr // a message without metadata is not of a stream
-		}
+		return true
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read state: %w", err)
 	}
+	return values, nil
 }
 
 // RemoveState removes a value. Removing one that is not there is no error.
