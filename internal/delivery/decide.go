@@ -21,7 +21,7 @@ func (r *Response) Verdict() breaker.Verdict {
 	}
 	switch r.StatusCode {
 	case http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType,
-		http.StatusUnprocessableEntity:
+		http.StatusUnprocessableEntity, http.StatusTooManyRequests: // the last asks for a pause, and gets it
 		return breaker.Neutral
 	}
 	return breaker.Failure

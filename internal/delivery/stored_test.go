@@ -135,6 +135,7 @@ func TestDecide_FollowsTheResponse(t *testing.T) {
 		"no answer":               {0, delivery.ReasonTimeout, true, delivery.Decision{Outcome: delivery.OutcomeRetry}, breaker.Failure},
 		"a refusal of the caller": {403, delivery.ReasonStatus4xx, true, delivery.Decision{Outcome: delivery.OutcomeRetry}, breaker.Failure},
 		"about the event":         {400, delivery.ReasonStatus4xx, true, delivery.Decision{Outcome: delivery.OutcomeRetry}, breaker.Neutral},
+		"a wish for a pause":      {429, delivery.ReasonRateLimited, true, delivery.Decision{Outcome: delivery.OutcomeRetry}, breaker.Neutral},
 		"a blocked address":       {0, delivery.ReasonBlocked, true, delivery.Decision{Outcome: delivery.OutcomeRetry}, breaker.Neutral},
 	}
 	for name, tt := range tests {

@@ -241,7 +241,7 @@ func (d *Dispatcher) judge(t *task, r *delivery.Response, now time.Time) {
 	switch {
 	case verdict == breaker.Success:
 		l.failingSince, l.backoff = time.Time{}, 0
-	case since.IsZero() && verdict == breaker.Failure:
+	case since.IsZero() && (verdict == breaker.Failure || r.Reason == delivery.ReasonRateLimited):
 		l.failingSince = now
 	}
 	if e := l.endpoint; e != nil && e.DisableAfter > 0 && l.failingSince != since {

@@ -39,7 +39,7 @@ type circuit struct {
 	key     circuitKey
 	breaker *breaker.Breaker
 	lanes   map[*lane]struct{}
-	// reported is the state that was last logged and stored.
+	// reported is the state that was last logged.
 	reported breaker.State
 }
 

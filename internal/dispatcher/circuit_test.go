@@ -4,13 +4,21 @@
 package dispatcher
 
 import (
+	"context"
+	"log/slog"
 	"net/http"
+	"slices"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
 	"github.com/posthorn-dev/posthorn/internal/breaker"
 	"github.com/posthorn-dev/posthorn/internal/delivery"
+	"github.com/posthorn-dev/posthorn/internal/status"
 )
 
 // circuitState is the state of the first endpoint's circuit.
@@ -40,6 +48,87 @@ func TestCircuit_IsSharedByTheEndpointsOfAHostWhenAsked(t *testing.T) {
 	}
 	r.set(nil)
 	s.delivered(40)
+}
+
+// transitions gathers what a dispatcher logs of circuits.
+type transitions struct {
+	slog.Handler
+	mu  sync.Mutex
+	all []string
+}
+
+// Enabled is slog.Handler's.
+func (*transitions) Enabled(context.Context, slog.Level) bool { return true }
+
+// Handle is slog.Handler's.
+func (l *transitions) Handle(_ context.Context, r slog.Record) error {
+	if r.Message != "Changed circuit" {
+		return nil
+	}
+	said := map[string]string{}
+	r.Attrs(func(a slog.Attr) bool { said[a.Key] = a.Value.String(); return true })
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.all = append(l.all, said["from"]+" to "+said["to"])
+	return nil
+}
+
+// first are the first n of them.
+func (l *transitions) first(n int) []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.all[:min(n, len(l.all))])
+}
+
+func TestCircuit_LogsAndCountsEveryTransition(t *testing.T) {
+	r := newReceiver(t, func(w http.ResponseWriter, _ *http.Request, n int) {
+		if n <= 6 { // five that open it, and the first probe
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
+	})
+	logged := &transitions{}
+	s := start(t, func(o *Options) { o.Logger = slog.New(logged) })
+	s.one(r)
+	s.changeEndpoint(func(e *delivery.Endpoint) { e.Concurrency = 1 })
+	s.subs[0].Retry.Delays = make([]time.Duration, 100)
+	s.send("team-a", 10)
+	s.delivered(10)
+	want := []string{"Closed to Open", "Open to HalfOpen", "HalfOpen to Open", "Open to HalfOpen", "HalfOpen to Closed"}
+	if diff := cmp.Diff(want, logged.first(10)); diff != "" {
+		t.Error(diff)
+	}
+	for state, want := range map[breaker.State]float64{breaker.Open: 2, breaker.HalfOpen: 2, breaker.Closed: 1} {
+		if got := testutil.ToFloat64(s.d.metrics.transitions.WithLabelValues(string(state))); got != want {
+			t.Errorf("%v transitions to %s count, want %v", got, state, want)
+		}
+	}
+}
+
+func TestCircuit_StaysClosedWhileAReceiverAsksForAPause(t *testing.T) {
+	r := newReceiver(t, answerStatus(http.StatusTooManyRequests))
+	s := start(t, nil)
+	s.one(r)
+	s.subs[0].Retry.Delays = make([]time.Duration, 100)
+	s.send("team-a", 20)
+	s.eventually("it was asked more often than would open a circuit", func() bool { _, total := r.distinct(); return total >= 10 })
+	s.eventually("the status calls it throttled", func() bool {
+		return s.reports.subscription(s.subs[0].Name).Delivering == status.Throttled
+	})
+	if state := s.circuitState(); state != breaker.Closed {
+		t.Errorf("circuit %s, want it Closed", state)
+	}
+	r.set(nil)
+	s.delivered(20)
+}
+
+func TestDisableAfter_CountsARefusalByRate(t *testing.T) {
+	r := newReceiver(t, answerStatus(http.StatusTooManyRequests))
+	s := start(t, nil)
+	s.one(r)
+	s.subs[0].Retry.Delays = make([]time.Duration, 10_000)
+	s.changeEndpoint(func(e *delivery.Endpoint) { e.DisableAfter = time.Millisecond })
+	s.send("team-a", 3)
+	s.dead(3, delivery.DeadEndpointDisabled)
 }
 
 func TestCircuit_StaysOpenOverARestart(t *testing.T) {

@@ -206,6 +206,8 @@ func (d *Dispatcher) health(s *subscription, now time.Time) status.DeliveringRea
 		return status.EndpointDisabled
 	case !l.circuit.flows():
 		return status.CircuitOpen
+	case s.pending > 0 && l.backoff > 0:
+		return status.Throttled
 	case s.pending > 0 && s.figures.failing():
 		return status.Failing
 	case s.pending > 0 && l.late(now):

@@ -15,8 +15,7 @@ import (
 	"github.com/posthorn-dev/posthorn/internal/status"
 )
 
-// circuitMoved logs and stores a circuit's new state, and lets its lanes act on it. The caller holds
-// the mutex.
+// circuitMoved lets the lanes of a circuit act on what it was told. The caller holds the mutex.
 func (d *Dispatcher) circuitMoved(c *circuit, now time.Time) {
 	state := c.breaker.State()
 	if state == breaker.Closed && state == c.reported {
@@ -27,20 +26,37 @@ func (d *Dispatcher) circuitMoved(c *circuit, now time.Time) {
 			d.parkQueue(l, func(*task) bool { return true }, now)
 		}
 	}
-	snapshot := c.breaker.Snapshot()
-	if state != c.reported {
-		d.metrics.transition(state)
-		d.logger.Info("Changed circuit", "namespace", c.key.namespace, "circuit", c.key.name,
-			"from", string(c.reported), "to", string(state), "consecutiveFailures", snapshot.ConsecutiveFailures,
-			"nextProbe", snapshot.NextProbe)
-	}
-	c.reported = state
+	d.announce(c)
 	d.saveCircuit(c)
 	for l := range c.lanes {
 		d.touch(l)
 		d.pump(l, now)
 	}
 	d.signalReport()
+}
+
+// probed announces a circuit that went half-open with the task that was chosen. The caller holds the mutex.
+func (d *Dispatcher) probed(t *task) {
+	if c := t.circuit; c != nil && c.breaker.State() != c.reported {
+		d.announce(c)
+		for l := range c.lanes {
+			d.touch(l)
+		}
+	}
+}
+
+// announce logs and counts a circuit's new state, if it has one.
+func (d *Dispatcher) announce(c *circuit) {
+	state := c.breaker.State()
+	if state == c.reported {
+		return
+	}
+	snapshot := c.breaker.Snapshot()
+	d.metrics.transition(state)
+	d.logger.Info("Changed circuit", "namespace", c.key.namespace, "circuit", c.key.name,
+		"from", string(c.reported), "to", string(state), "consecutiveFailures", snapshot.ConsecutiveFailures,
+		"nextProbe", snapshot.NextProbe)
+	c.reported = state
 }
 
 // touch marks a lane and what sends there for the next report.
