@@ -14,6 +14,7 @@ TESTFLAGS ?= -count=1
 export CGO_ENABLED := 0
 
 tool    := go tool -modfile=hack/tools/go.mod
+helm    := go tool -modfile=hack/tools/helm/go.mod
 lint    := go tool -modfile=hack/tools/lint/go.mod golangci-lint-kube-api-linter
 ldflags := -s -w -X github.com/posthorn-dev/posthorn/internal/telemetry.version=$(VERSION)
 
@@ -64,6 +65,7 @@ generate: manifests ## Make all generated files: code, manifests, reference.
 		applyconfiguration:headerFile=hack/boilerplate.go.txt paths=./api/...
 	$(tool) crd-ref-docs --config=hack/apireference/config.yaml \
 		--source-path=./api --renderer=markdown --output-path=docs/reference/api.md --log-level=ERROR
+	$(helm) helm-docs --chart-search-root=charts --log-level=error
 
 .PHONY: manifests
 manifests: ## Make the CRDs and the roles.
@@ -72,6 +74,11 @@ manifests: ## Make the CRDs and the roles.
 		$(addprefix paths=./,$(operator-packages)) output:rbac:dir=config/rbac
 	$(tool) controller-gen rbac:roleName=posthorn-dispatcher,fileName=dispatcher_role.yaml \
 		$(addprefix paths=./,$(dispatcher-packages)) output:rbac:dir=config/rbac
+	mkdir -p charts/posthorn/files/crds charts/posthorn/files/rbac
+	cp config/crd/bases/*.yaml charts/posthorn/files/crds/
+	cp config/rbac/role.yaml charts/posthorn/files/rbac/operator.yaml
+	cp config/rbac/dispatcher_role.yaml charts/posthorn/files/rbac/dispatcher.yaml
+	cat config/rbac/user_roles.yaml <(echo ---) config/rbac/metrics_reader_role.yaml >charts/posthorn/files/rbac/users.yaml
 
 .PHONY: clean
 clean: ## Remove what the build made here; the control plane's cache stays.
@@ -111,6 +118,7 @@ lint: ## Run all linters, those of the API, the layers and the links included; P
 	@hack/verify-layers.sh
 	@hack/verify-links.sh
 	$(lint) run $(PACKAGES)
+	$(helm) helm lint --strict --quiet charts/posthorn
 
 .PHONY: lint-fix
 lint-fix: ## Let the linters repair what they can; look at what they did.

@@ -113,7 +113,7 @@ interrupt() {
 
 # find_programs puts helm and kubectl on the PATH, of the versions that this repository names.
 find_programs() {
-  go build -C "$root" -modfile=hack/tools/go.mod -o bin/e2e/ helm.sh/helm/v4/cmd/helm
+  go build -C "$root" -modfile=hack/tools/helm/go.mod -o bin/e2e/ helm.sh/helm/v4/cmd/helm
   export PATH=$root/bin/e2e:$PATH
   command -v kubectl >/dev/null && return
   ln -sf "$("$root/hack/controlplane.sh")/kubectl" "$root/bin/e2e/kubectl"
