@@ -5,6 +5,7 @@ package chaos
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -38,7 +39,9 @@ func TestCrash_LosesNothing(t *testing.T) {
 // TestStop_SendsNothingTwice is the same with SIGTERM.
 func TestStop_SendsNothingTwice(t *testing.T) {
 	c := newCrash(t, fromEnvironment(t, "CRASH_EVENTS", 2_000), fromEnvironment(t, "CRASH_STOPS", 3))
-	c.run(t, (*platform.Dispatcher).Stop)
+	c.run(t, func(d *platform.Dispatcher) error {
+		return errors.Join(d.AwaitAlive(t.Context()), d.Stop())
+	})
 	if found := c.ledger.duplicates(); len(found) > 0 {
 		t.Errorf("%d duplicates after stops in order, such as %+v", len(found), found[0])
 	}

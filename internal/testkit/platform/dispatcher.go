@@ -72,7 +72,14 @@ func (p *Platform) NewDispatcher(ctx context.Context, o DispatcherOptions) (*Dis
 }
 
 // AwaitReady waits until the dispatcher takes and routes events.
-func (d *Dispatcher) AwaitReady(ctx context.Context) error { return d.awaitReady(ctx, d.Health) }
+func (d *Dispatcher) AwaitReady(ctx context.Context) error {
+	return d.awaitAnswer(ctx, d.Health, "/readyz")
+}
+
+// AwaitAlive waits until the dispatcher answers at all. It knows by then what to do when it is asked to end.
+func (d *Dispatcher) AwaitAlive(ctx context.Context) error {
+	return d.awaitAnswer(ctx, d.Health, "/healthz")
+}
 
 // Operator is an operator process, with the address that it keeps over its restarts.
 type Operator struct {
@@ -106,4 +113,6 @@ func (p *Platform) NewOperator(ctx context.Context, config string, proxy *Proxy,
 }
 
 // AwaitReady waits until the operator reconciles.
-func (o *Operator) AwaitReady(ctx context.Context) error { return o.awaitReady(ctx, o.Health) }
+func (o *Operator) AwaitReady(ctx context.Context) error {
+	return o.awaitAnswer(ctx, o.Health, "/readyz")
+}

@@ -152,15 +152,15 @@ func Await(ctx context.Context, what string, check func(context.Context) error) 
 	}
 }
 
-// awaitReady waits until a health address says that the process is ready. It gives up when the process ends.
-func (p *Process) awaitReady(ctx context.Context, health string) error {
+// awaitAnswer waits until a page of a health address answers 200. It gives up when the process ends.
+func (p *Process) awaitAnswer(ctx context.Context, health, page string) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	return Await(ctx, p.name+" is ready", func(ctx context.Context) error {
+	return Await(ctx, p.name+" answers at "+page, func(ctx context.Context) error {
 		if !p.Running() {
 			cancel(fmt.Errorf("%s ended: %w\n%s", p.name, p.exit, p.Tail(10)))
 		}
-		return get(ctx, "http://"+health+"/readyz")
+		return get(ctx, "http://"+health+page)
 	})
 }
 
