@@ -7,6 +7,7 @@ import (
 	"archive/tar"
 	"bytes"
 	"compress/gzip"
+	"errors"
 	"flag"
 	"io"
 	"net/http"
@@ -236,7 +237,7 @@ func unpack(path, dir string) error {
 	archive := tar.NewReader(compressed)
 	for {
 		head, err := archive.Next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return nil
 		}
 		if err != nil {

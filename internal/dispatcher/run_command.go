@@ -111,7 +111,7 @@ func restore(ctx context.Context, dir string, args []string) error {
 		if err != nil {
 			return fmt.Errorf("open backup: %w", err)
 		}
-		defer file.Close()
+		defer file.Close() //nolint:errcheck // it was only read
 		from = file
 	}
 	if err := eventlog.Restore(ctx, eventlog.Options{Dir: dir, SyncAlways: true}, from); err != nil {

@@ -30,6 +30,9 @@ type manifest struct {
 	Created time.Time `json:"created"`
 }
 
+// entryStream is the name of a stream's description, below the stream's own name.
+const entryStream = "stream.json"
+
 // backupOrder is the order in which streams are copied, which takes the place of one moment for all: what
 // refers to something is copied before what it refers to. An event or a waiting delivery that came after the
 // attempt log was copied is one that no flush names, as after a crash.
@@ -107,7 +110,7 @@ func backupStream(ctx context.Context, conn *nats.Conn, stream string, archive *
 	if err != nil {
 		return fmt.Errorf("encode description: %w", err)
 	}
-	if err := addEntry(archive, stream+"/stream.json", head); err != nil {
+	if err := addEntry(archive, stream+"/"+entryStream, head); err != nil {
 		return err
 	}
 	for n := 0; ; n++ {

@@ -62,8 +62,7 @@ func restore(ctx context.Context, e *engine, r io.Reader) error {
 	if err := readManifest(archive); err != nil {
 		return err
 	}
-	var into *restoring
-	missing := slices.Clone(backupOrder)
+	a := &archived{conn: conn, missing: slices.Clone(backupOrder)}
 	for {
 		head, err := archive.Next()
 		if err != nil {
@@ -73,31 +72,54 @@ func restore(ctx context.Context, e *engine, r io.Reader) error {
 		if err != nil {
 			return fmt.Errorf("%w: it is cut off: %w", ErrBackup, err)
 		}
-		stream, part := path.Split(head.Name)
-		stream = strings.TrimSuffix(stream, "/")
-		if head.Name == entryEnd || part == "stream.json" {
-			if err := into.end(ctx); err != nil {
-				return err
-			}
+		if head.Name == entryEnd {
+			return a.end(ctx)
 		}
-		switch {
-		case head.Name == entryEnd && len(missing) > 0:
-			return fmt.Errorf("%w: it lacks %s", ErrBackup, strings.Join(missing, ", "))
-		case head.Name == entryEnd:
-			return nil
-		case part == "stream.json":
-			if into, err = beginRestore(ctx, conn, stream, data); err != nil {
-				return fmt.Errorf("restore %s: %w", stream, err)
-			}
-			missing = slices.DeleteFunc(missing, func(s string) bool { return s == stream })
-		case into == nil || into.stream != stream:
-			return fmt.Errorf("%w: it holds %s in the wrong place", ErrBackup, head.Name)
-		default:
-			if err := into.chunk(ctx, data); err != nil {
-				return fmt.Errorf("restore %s: %w", stream, err)
-			}
+		if err := a.take(ctx, head.Name, data); err != nil {
+			return err
 		}
 	}
+}
+
+// archived is an archive under way into an engine.
+type archived struct {
+	conn *nats.Conn
+	// into is the stream that the next chunk belongs to; nil before the first.
+	into *restoring
+	// missing are the streams that have not come yet.
+	missing []string
+}
+
+// take takes one entry: the description of a stream, which ends the one before, or a chunk of the stream that
+// was described last.
+func (a *archived) take(ctx context.Context, name string, data []byte) (err error) {
+	stream, part := path.Split(name)
+	stream = strings.TrimSuffix(stream, "/")
+	switch {
+	case part == entryStream:
+		if err := a.into.end(ctx); err != nil {
+			return err
+		}
+		if a.into, err = beginRestore(ctx, a.conn, stream, data); err != nil {
+			return fmt.Errorf("restore %s: %w", stream, err)
+		}
+		a.missing = slices.DeleteFunc(a.missing, func(s string) bool { return s == stream })
+		return nil
+	case a.into == nil || a.into.stream != stream:
+		return fmt.Errorf("%w: it holds %s in the wrong place", ErrBackup, name)
+	}
+	if err := a.into.chunk(ctx, data); err != nil {
+		return fmt.Errorf("restore %s: %w", stream, err)
+	}
+	return nil
+}
+
+// end is the end of the archive, by which every stream has come.
+func (a *archived) end(ctx context.Context) error {
+	if len(a.missing) > 0 {
+		return fmt.Errorf("%w: it lacks %s", ErrBackup, strings.Join(a.missing, ", "))
+	}
+	return a.into.end(ctx)
 }
 
 // readManifest reads the first entry of an archive, and refuses one of another version.
