@@ -4,6 +4,7 @@
 package deliverylog
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 
@@ -53,6 +54,9 @@ func (f *Flush) append(dst []byte) []byte {
 	}
 	return dst
 }
+
+// Equal reports whether another flush is stored as the same bytes.
+func (f *Flush) Equal(other *Flush) bool { return bytes.Equal(f.append(nil), other.append(nil)) }
 
 // decodeFlush reads what append wrote.
 func decodeFlush(b []byte) (*Flush, error) {

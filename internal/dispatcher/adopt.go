@@ -12,7 +12,8 @@ import (
 )
 
 // adopt finds what an earlier try stored though its acknowledgement was lost, so that the next one does not
-// store it again: a second copy would be a second delivery. Nobody else stores behind the checkpoint.
+// store it again: a second copy would be a second delivery. Nobody else stores behind the checkpoint, earlier runs
+// apart.
 func (d *Dispatcher) adopt(ctx context.Context, c *checkpoint, ops []*op) error {
 	waits, dead := map[step]func(seq uint64, size int){}, map[pair]*op{}
 	for _, o := range ops {
@@ -26,7 +27,7 @@ func (d *Dispatcher) adopt(ctx context.Context, c *checkpoint, ops []*op) error 
 			dead[pairOf(o.dead)] = o
 		}
 	}
-	if err := d.log.ScanWaiting(ctx, c.lastWaiting+1, math.MaxUint64, func(m eventlog.Message) {
+	if err := d.log.ScanWaiting(ctx, max(c.lastWaiting, d.scanTo)+1, math.MaxUint64, func(m eventlog.Message) {
 		s, err := delivery.DecodeStored(m.Data)
 		if err != nil {
 			d.unreadable(m.Seq, err)

@@ -152,8 +152,7 @@ func (d *Dispatcher) wasStored(ctx context.Context, c *checkpoint, f *deliverylo
 	if err != nil {
 		return err
 	}
-	if last.Floor == f.Floor && last.LastWaiting == f.LastWaiting && last.LastDeadLetter == f.LastDeadLetter &&
-		len(last.Records) == len(f.Records) && seq > c.seq {
+	if seq > c.seq && last.Equal(f) {
 		c.seq = seq
 		return nil
 	}

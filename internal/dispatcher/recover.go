@@ -361,10 +361,21 @@ func (r *recovery) superseded(s *delivery.Stored, seq uint64) bool {
 		return true
 	}
 	if late, ok := r.late[p]; ok {
-		return seq != late.seq
+		return seq != late.seq || r.premature(s)
 	}
 	known, ok := r.recorded[p]
 	return ok && (known.ended || known.attempts > s.Attempts)
+}
+
+// premature reports whether the stored delivery of a dead letter, behind the last flush, came before a dead letter
+// that never came to be: the delivery that it is about goes on.
+func (r *recovery) premature(s *delivery.Stored) bool {
+	if s.Kind != delivery.KindDeadLetter || s.Attempts > 0 {
+		return false
+	}
+	p := pair{s.EventSeq, s.Subscription, delivery.KindEvent}
+	_, dead := r.dead[p]
+	return !dead && !r.recorded[p].ended
 }
 
 // takeBack puts one waiting delivery of an earlier run into its lane.
