@@ -28,7 +28,7 @@ type Flush struct {
 	Records                     []delivery.Record
 }
 
-// flushVersion is the version of the flushes that append writes; see package wire.
+// flushVersion is the version of the flushes that encode writes; see package wire.
 const flushVersion = 1
 
 // Fields of a flush. Number 1 is the version.
@@ -40,9 +40,9 @@ const (
 	flushRecord
 )
 
-// append appends the flush and returns the longer slice.
-func (f *Flush) append(dst []byte) []byte {
-	dst = wire.AppendVersion(dst, flushVersion)
+// encode is the flush as it is stored.
+func (f *Flush) encode() []byte {
+	dst := wire.AppendVersion(nil, flushVersion)
 	dst = wire.AppendUint(dst, flushFloor, f.Floor)
 	dst = wire.AppendUint(dst, flushScanFrom, f.ScanFrom)
 	dst = wire.AppendUint(dst, flushLastWaiting, f.LastWaiting)
@@ -56,9 +56,9 @@ func (f *Flush) append(dst []byte) []byte {
 }
 
 // Equal reports whether another flush is stored as the same bytes.
-func (f *Flush) Equal(other *Flush) bool { return bytes.Equal(f.append(nil), other.append(nil)) }
+func (f *Flush) Equal(other *Flush) bool { return bytes.Equal(f.encode(), other.encode()) }
 
-// decodeFlush reads what append wrote.
+// decodeFlush reads what encode wrote.
 func decodeFlush(b []byte) (*Flush, error) {
 	f := &Flush{}
 	var failed error
@@ -100,7 +100,7 @@ func New(l *eventlog.Log) *Log { return &Log{l} }
 // Append stores a shard's next flush and returns its sequence. expected is the sequence of the one
 // before; eventlog.ErrFenced means that the shard has another owner.
 func (l *Log) Append(ctx context.Context, shard int, expected uint64, f *Flush) (uint64, error) {
-	return l.log.AppendFlush(ctx, shard, expected, f.append(nil))
+	return l.log.AppendFlush(ctx, shard, expected, f.encode())
 }
 
 // Last reads a shard's newest flush and its sequence; eventlog.ErrNotFound when there is none.

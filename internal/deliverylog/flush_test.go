@@ -47,7 +47,7 @@ func everything() *Flush {
 func TestFlush_KeepsItsFormat(t *testing.T) {
 	t.Parallel()
 	const golden = "testdata/flush-v1.hex"
-	written := everything().append(nil)
+	written := everything().encode()
 	if *update {
 		if err := os.WriteFile(golden, []byte(hex.EncodeToString(written)+"\n"), 0o600); err != nil {
 			t.Fatal(err)
@@ -82,7 +82,7 @@ func TestFlush_RefusesAnUnknownVersion(t *testing.T) {
 
 func TestFlush_EqualsWhatWasReadOfIt(t *testing.T) {
 	t.Parallel()
-	read, err := decodeFlush(everything().append(nil))
+	read, err := decodeFlush(everything().encode())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -195,7 +195,7 @@ func TestDeadLetters_PagesNewestFirstHoweverLargeTheyAre(t *testing.T) {
 
 // FuzzDecodeFlush feeds whatever may be found on a disk.
 func FuzzDecodeFlush(f *testing.F) {
-	whole := (&Flush{Floor: 3, ScanFrom: 2, LastWaiting: 5, LastDeadLetter: 1, Records: []delivery.Record{record(1, nil)}}).append(nil)
+	whole := (&Flush{Floor: 3, ScanFrom: 2, LastWaiting: 5, LastDeadLetter: 1, Records: []delivery.Record{record(1, nil)}}).encode()
 	f.Add(whole)
 	f.Add(whole[:len(whole)-3])
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -203,7 +203,7 @@ func FuzzDecodeFlush(f *testing.F) {
 		if err != nil {
 			return
 		}
-		again, err := decodeFlush(first.append(nil))
+		again, err := decodeFlush(first.encode())
 		if err != nil {
 			t.Fatal(err)
 		}

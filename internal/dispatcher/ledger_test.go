@@ -17,7 +17,7 @@ import (
 func filled(n int, namespaces ...string) *ledger {
 	l := newLedger(100 * ledgerSpans)
 	for i := range n {
-		l.add(uint64(i+1), namespaces[i%len(namespaces)], 10, time.Unix(int64(i), 0)) //nolint:gosec // small
+		l.add(uint64(i+1), namespaces[i%len(namespaces)], 10, time.Unix(int64(i), 0))
 	}
 	return l
 }
@@ -96,7 +96,7 @@ func TestLedger_StaysSmallWithManyNamespaces(t *testing.T) {
 	const namespaces, each = 1_000, 30
 	l := newLedger(100 * ledgerSpans)
 	for i := range namespaces * each {
-		l.add(uint64(i+1), fmt.Sprint("team-", i%namespaces), 10, time.Unix(0, 0)) //nolint:gosec // small
+		l.add(uint64(i+1), fmt.Sprint("team-", i%namespaces), 10, time.Unix(0, 0))
 	}
 	if l.entries > ledgerEntries+namespaces {
 		t.Errorf("%d entries, want %d at most", l.entries, ledgerEntries)

@@ -206,11 +206,20 @@ func (d *Dispatcher) health(s *subscription, now time.Time) status.DeliveringRea
 		return status.EndpointDisabled
 	case !l.circuit.flows():
 		return status.CircuitOpen
-	case s.pending > 0 && l.backoff > 0:
+	case s.pending > 0:
+		return s.pace(now)
+	}
+	return status.Healthy
+}
+
+// pace says why what is pending of a subscription is, when nothing holds it.
+func (s *subscription) pace(now time.Time) status.DeliveringReason {
+	switch {
+	case s.lane.backoff > 0: // the last answer was 429
 		return status.Throttled
-	case s.pending > 0 && s.figures.failing():
+	case s.figures.failing():
 		return status.Failing
-	case s.pending > 0 && l.late(now):
+	case s.lane.late(now):
 		return status.Throttled
 	}
 	return status.Healthy

@@ -24,14 +24,14 @@ const (
 	day = 24 * time.Hour
 	// AuthorityLife is how long an authority is valid.
 	AuthorityLife = 3650 * day
-	// AnnounceBefore is how long before its end an authority is given a successor, which is trusted from then
-	// on, and SwitchBefore how long before its end the successor begins to sign.
+	// AnnounceBefore is how long before its end an authority is given a successor, which is trusted from then on.
 	AnnounceBefore = 730 * day
-	SwitchBefore   = 365 * day
-	// CertificateLife is how long a serving certificate is valid, and RenewBefore how long before its end it is
-	// made anew.
+	// SwitchBefore is how long before the end of an authority its successor begins to sign.
+	SwitchBefore = 365 * day
+	// CertificateLife is how long a serving certificate is valid.
 	CertificateLife = 90 * day
-	RenewBefore     = 30 * day
+	// RenewBefore is how long before its end a serving certificate is made anew.
+	RenewBefore = 30 * day
 	// backdate is how much earlier than now validity begins, for clocks that are slow.
 	backdate = time.Hour
 )

@@ -72,9 +72,9 @@ func quantile(sorted []float64, q float64) float64 {
 // printTable prints the figures.
 func printTable(out io.Writer, all []figure) {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "\nname\twhat\tvalue\tunit\tbaseline\tratio\tto reach")
+	_, _ = fmt.Fprintln(w, "\nname\twhat\tvalue\tunit\tbaseline\tratio\tto reach")
 	for _, f := range all {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", f.name, f.title, number(f.value), f.unit,
+		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", f.name, f.title, number(f.value), f.unit,
 			number(f.baseline), number(f.ratio), f.goal)
 	}
 	_ = w.Flush() // what standard output does not take cannot be told
