@@ -38,6 +38,9 @@ const (
 	fixtureUnread = 3
 )
 
+// fixtureAge is how old a fixture may become before its deliveries are given up.
+const fixtureAge = 100 * 365 * 24 * time.Hour
+
 // twoSubscriptions are one to an endpoint that works, and one to an endpoint that is suspended or not.
 func (s *system) twoSubscriptions(billing, audit string, suspended bool) {
 	s.endpoints = []*delivery.Endpoint{
@@ -49,9 +52,9 @@ func (s *system) twoSubscriptions(billing, audit string, suspended bool) {
 	s.subs = []*delivery.Subscription{
 		s.subscription("team-a", "orders", s.endpoints[0].Name, func(x *delivery.Subscription) {
 			x.Retry.Delays = []time.Duration{time.Hour, time.Hour}
-			x.Retry.GiveUpOn = []int{http.StatusUnprocessableEntity}
+			x.Retry.GiveUpOn, x.Retry.MaxAge = []int{http.StatusUnprocessableEntity}, fixtureAge
 		}),
-		s.subscription("team-a", "audit", s.endpoints[1].Name, nil),
+		s.subscription("team-a", "audit", s.endpoints[1].Name, func(x *delivery.Subscription) { x.Retry.MaxAge = fixtureAge }),
 	}
 	s.load()
 }
@@ -87,7 +90,7 @@ func fixture(t *testing.T) *system {
 
 func TestFormat_WritesTheFixture(t *testing.T) {
 	s := fixture(t)
-	checkFixture(t, s)
+	checkFixture(t, s, false)
 	if *writeFixture == "" {
 		return
 	}
@@ -109,23 +112,29 @@ func TestFormat_DrainsTheDataDirectoriesOfEarlierBuilds(t *testing.T) {
 				t.Fatal(err)
 			}
 			t.Cleanup(func() { s.down() })
-			checkFixture(t, s)
+			checkFixture(t, s, true)
 		})
 	}
 }
 
-// checkFixture starts on a fixture's directory and checks that everything in it is delivered, once.
-func checkFixture(t *testing.T, s *system) {
+// checkFixture starts on a fixture's directory and checks that everything in it is delivered, once. The retry of one
+// that was written more than an hour ago is due, and delivered too.
+func checkFixture(t *testing.T, s *system, retryDue bool) {
 	t.Helper()
 	billing, audit := newReceiver(t, nil), newReceiver(t, nil)
 	s.up()
 	s.twoSubscriptions(billing.URL, audit.URL, false)
 	const matched = 2 * (fixtureRead + fixtureUnread)
-	s.eventually("all but the retry ended", func() bool {
+	retried, waits := 0, 1
+	if retryDue {
+		retried, waits = 1, 0
+	}
+	s.eventually("all that is due ended", func() bool {
 		a := s.d.Account()
-		return a.Complete && a.Matched == matched && a.Delivered == matched-2 && a.DeadLettered == 1 && a.Stored == 1 && a.Memory == 0
+		return a.Complete && a.Matched == matched && a.Delivered == int64(matched-2+retried) && a.DeadLettered == 1 &&
+			a.Stored == int64(waits) && a.Memory == 0
 	})
-	for name, want := range map[*receiver]int{billing: fixtureUnread, audit: fixtureRead + fixtureUnread} {
+	for name, want := range map[*receiver]int{billing: fixtureUnread + retried, audit: fixtureRead + fixtureUnread} {
 		if distinct, total := name.distinct(); distinct != want || total != want {
 			t.Errorf("%d deliveries in %d requests, want %d", distinct, total, want)
 		}

@@ -71,6 +71,10 @@ type done struct {
 type recovery struct {
 	floor                       uint64
 	lastWaiting, lastDeadLetter uint64
+	// storedWaiting and storedDeadLetter are the newest that are there.
+	storedWaiting, storedDeadLetter uint64
+	// lastEvent is the newest event that a dropped flush names.
+	lastEvent uint64
 	// recorded holds the pairs of the flushes since ScanFrom.
 	recorded map[pair]done
 	// late holds the pairs whose waiting delivery is stored behind the last flush, and dead those with
@@ -106,6 +110,9 @@ func (d *Dispatcher) recover(ctx context.Context) (checkpoint, error) {
 		return c, err
 	}
 	if err := d.readLateWaiting(ctx, r); err != nil {
+		return c, err
+	}
+	if err := d.skipEvents(ctx, r); err != nil {
 		return c, err
 	}
 	if d.usage.lastAtStart, err = d.log.LastEvent(ctx); err != nil {
@@ -173,16 +180,22 @@ func decode[K comparable, V any](data []byte, into map[K]V, key K) error {
 // readFlushes reads the last flush and those that it names, and restores the counts.
 func (d *Dispatcher) readFlushes(ctx context.Context, r *recovery) (checkpoint, error) {
 	d.restoreCounts()
-	last, seq, err := d.attempts.Last(ctx, shard)
+	err := d.dropOutlived(ctx, r)
 	if errors.Is(err, eventlog.ErrNotFound) {
 		return checkpoint{}, nil
 	}
 	if err != nil {
 		return checkpoint{}, err
 	}
+	last, seq, err := d.attempts.Last(ctx, shard)
+	if err != nil {
+		return checkpoint{}, err
+	}
+	r.clampToStored(last)
 	c := checkpoint{seq: seq, floor: last.Floor, lastWaiting: last.LastWaiting, lastDeadLetter: last.LastDeadLetter}
 	r.floor, r.lastWaiting, r.lastDeadLetter = last.Floor, last.LastWaiting, last.LastDeadLetter
 	d.lastDead, d.flushed, d.storedFloor = last.LastDeadLetter, seq, last.Floor
+	d.restored.counters.Flush = min(d.restored.counters.Flush, seq)
 	d.countersFlush = d.restored.counters.Flush
 	scanFrom := seq
 	if last.ScanFrom != 0 {

@@ -96,6 +96,16 @@ func (f *figures) apply(r *delivery.Record, matched bool) {
 	}
 }
 
+// revoke takes back what apply counted of a record.
+func (f *figures) revoke(r *delivery.Record) {
+	var counted figures
+	counted.apply(r, true)
+	f.Matched -= counted.Matched
+	f.Delivered -= counted.Delivered
+	f.FailedAttempts -= counted.FailedAttempts
+	f.DeadLettered -= counted.DeadLettered
+}
+
 // failing reports whether the last attempt failed.
 func (f *figures) failing() bool { return f.LastFailure.After(f.LastSuccess) }
 

@@ -59,6 +59,13 @@ func (l *Log) Flushes(ctx context.Context, from, to uint64) ([]Message, error) {
 	return all, nil
 }
 
+// RemoveFlush removes one flush; ErrNotFound when it is not there.
+func (l *Log) RemoveFlush(ctx context.Context, seq uint64) error {
+	asking, done := l.engine.during(ctx)
+	defer done()
+	return classify("remove flush", l.attempts.DeleteMsg(asking, seq))
+}
+
 // FlushRange is the first and the last sequence of the attempt log; first > last when it is empty.
 func (l *Log) FlushRange(ctx context.Context) (first, last uint64, err error) {
 	info, err := l.info(ctx, l.attempts, "read attempt log's range")

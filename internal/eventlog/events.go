@@ -83,6 +83,34 @@ func (l *Log) LastEvent(ctx context.Context) (uint64, error) {
 	return info.State.LastSeq, nil
 }
 
+// subjectSkipped is the subject of what SkipEvents stores. An underscore is in no namespace's name.
+const subjectSkipped = subjectEvents + "_"
+
+// SkipEvents has every later event get a sequence above last, and returns how many sequences are skipped for it.
+// JetStream has no call for that on a stream that holds messages, so that many messages are stored and removed.
+func (l *Log) SkipEvents(ctx context.Context, last uint64) (skipped uint64, err error) {
+	newest, err := l.LastEvent(ctx)
+	if err != nil || newest >= last {
+		return 0, err
+	}
+	for newest < last {
+		acks := make([]Ack, min(last-newest, skipBatch))
+		for i := range acks {
+			acks[i] = publish(l.core, subjectSkipped, nil)
+		}
+		for _, a := range acks {
+			if newest, err = a.Wait(ctx); err != nil {
+				return skipped, fmt.Errorf("skip events: %w", err)
+			}
+			skipped++
+		}
+	}
+	return skipped, l.purge(ctx, l.events, "skip events", jetstream.WithPurgeSubject(subjectSkipped))
+}
+
+// skipBatch is how many messages SkipEvents sends at once.
+const skipBatch = 4_096
+
 // FirstEvent is the sequence of the oldest event that is still there.
 func (l *Log) FirstEvent(ctx context.Context) (uint64, error) {
 	info, err := l.info(ctx, l.events, "read first event")

@@ -148,6 +148,9 @@ func (l *Log) Close() {
 // MaxBytes is what all streams together may take.
 func (l *Log) MaxBytes() int64 { return l.opts.MaxBytes }
 
+// SyncInterval is how long what was acknowledged may stay unsynced; see Options.
+func (l *Log) SyncInterval() time.Duration { return l.opts.SyncInterval }
+
 // Usage is the engine's size, in bytes: of everything, and of the events alone, with their limit.
 type Usage struct {
 	Total, TotalLimit   int64

@@ -45,7 +45,7 @@ func (l *Log) consume(
 	name := consumer.CachedInfo().Name
 	defer func() { _ = s.DeleteConsumer(context.WithoutCancel(ctx), name) }()
 	for left := consumer.CachedInfo().NumPending; left > 0; {
-		batch, err := consumer.Fetch(int(min(scanBatch, left)), jetstream.FetchMaxWait(publishTimeout))
+		batch, err := consumer.FetchNoWait(int(min(scanBatch, left)))
 		if err != nil {
 			return classify("scan", err)
 		}
@@ -57,10 +57,17 @@ func (l *Log) consume(
 		if err := batch.Error(); err != nil {
 			return classify("scan", err)
 		}
-		if n == 0 || !more {
-			return nil // removed meanwhile, or enough
+		if !more {
+			return nil
 		}
 		left -= min(n, left)
+		if n == 0 { // what is left was removed meanwhile, or the engine was started again
+			info, err := consumer.Info(ctx)
+			if err != nil {
+				return classify("scan", err)
+			}
+			left = info.NumPending
+		}
 		if err := ctx.Err(); err != nil {
 			return fmt.Errorf("scan: %w", err)
 		}

@@ -199,6 +199,10 @@ func checkMetrics(t *testing.T, plane *controlplane.ControlPlane, r *replica) {
 		}
 		return token
 	}
+	await(t, "metrics", func() bool { // their server starts beside that of health
+		code, _ := get(t, url, "")
+		return code != 0
+	})
 	if code, _ := get(t, url, ""); code != http.StatusUnauthorized {
 		t.Errorf("without a token: got %d, want 401", code)
 	}
