@@ -6,6 +6,7 @@ package dispatcher
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/posthorn-dev/posthorn/internal/deliverylog"
@@ -63,9 +64,9 @@ func (d *Dispatcher) dropOutlived(ctx context.Context, r *recovery) error {
 	}
 	d.logger.Warn("Dropped attempts that outlived what they stored, as after a loss of power", "flush", seq, "dropped", len(drop),
 		"lastWaiting", waiting, "lastDeadLetter", dead)
-	for i := len(drop) - 1; i >= 0; i-- { // the newest first, so that a crash meanwhile leaves a log without holes
-		if err := d.log.RemoveFlush(ctx, drop[i]); err != nil {
-			return fmt.Errorf("drop flush %d: %w", drop[i], err)
+	for _, seq := range slices.Backward(drop) { // the newest first, so that a crash meanwhile leaves a log without holes
+		if err := d.log.RemoveFlush(ctx, seq); err != nil {
+			return fmt.Errorf("drop flush %d: %w", seq, err)
 		}
 	}
 	return nil
