@@ -113,6 +113,10 @@ chaos: controlplane ## Bad neighbours, an API server that is gone for a minute, 
 		NEIGHBOUR_EVENTS="$${NEIGHBOUR_EVENTS:-5000}" \
 		go test ./test/chaos/ -count=1 -v -timeout=1h -run '^(TestNeighbours|TestOutage|TestPowerLoss|TestBackup)_'
 
+.PHONY: bench
+bench: controlplane ## Measure speed and memory in one table; BENCH=drain,flow chooses, BENCH_JSON=FILE writes the figures too.
+	KUBEBUILDER_ASSETS="$$(hack/controlplane.sh)" go run ./test/bench
+
 .PHONY: lint
 lint: ## Run all linters, those of the API, the layers and the links included; PACKAGES=./internal/retry/ for one.
 	@hack/verify-layers.sh
