@@ -1,0 +1,159 @@
+// Copyright The Posthorn Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package docs_test
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"regexp"
+	"testing"
+
+	"github.com/fluxcd/pkg/apis/kustomize"
+	"github.com/fluxcd/pkg/runtime/cel"
+	lua "github.com/yuin/gopher-lua"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/yaml"
+)
+
+// snippet is the YAML block of docs/gitops.md that begins with a key.
+func snippet(t *testing.T, key string, into any) {
+	t.Helper()
+	page, err := os.ReadFile(filepath.Join("..", "..", "docs", "gitops.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := regexp.MustCompile("(?s)```yaml\n(" + regexp.QuoteMeta(key) + ".*?)```").FindSubmatch(page)
+	if found == nil {
+		t.Fatalf("docs/gitops.md has no block that begins with %s", key)
+	}
+	if err := yaml.Unmarshal(found[1], into); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// health is what Argo CD and Flux must make of one object.
+type health struct {
+	status     string
+	argo, flux string
+}
+
+var healths = map[string]health{
+	"just applied":  {``, "Progressing", "Unknown"}, // an expression about a status that is not there fails, and Flux waits
+	"no conditions": {`{"observedGeneration":2}`, "Progressing", "InProgress"},
+	"reconciling": {
+		`{"observedGeneration":2,"conditions":[{"type":"Reconciling","status":"True","observedGeneration":2},` +
+			`{"type":"Ready","status":"Unknown","observedGeneration":2}]}`, "Progressing", "InProgress",
+	},
+	"ready": {
+		`{"observedGeneration":2,"conditions":[{"type":"KeyProvisioned","status":"True","observedGeneration":2},` +
+			`{"type":"Ready","status":"True","observedGeneration":2,"message":"works"}]}`, "Healthy", "Current",
+	},
+	"ready before the last change": {
+		`{"observedGeneration":1,"conditions":[{"type":"Ready","status":"True","observedGeneration":1}]}`, "Progressing", "InProgress",
+	},
+	"not ready, which may still come right": {
+		`{"observedGeneration":2,"conditions":[{"type":"Ready","status":"False","observedGeneration":2}]}`, "Progressing", "InProgress",
+	},
+	"stalled": {
+		`{"observedGeneration":2,"conditions":[{"type":"Ready","status":"False","observedGeneration":2},` +
+			`{"type":"Stalled","status":"True","observedGeneration":2,"message":"give a URL"}]}`, "Degraded", "Failed",
+	},
+	"stalled before the last change": {
+		`{"observedGeneration":1,"conditions":[{"type":"Ready","status":"False","observedGeneration":1},` +
+			`{"type":"Stalled","status":"True","observedGeneration":1}]}`, "Progressing", "InProgress",
+	},
+}
+
+// object is one of generation 2 with the status.
+func (h health) object(t *testing.T) *unstructured.Unstructured {
+	t.Helper()
+	content := `{"apiVersion":"posthorn.dev/v1alpha1","kind":"WebhookEndpoint","metadata":{"name":"x","generation":2},"spec":{}`
+	if h.status != "" {
+		content += `,"status":` + h.status
+	}
+	var u unstructured.Unstructured
+	if err := u.UnmarshalJSON([]byte(content + "}")); err != nil {
+		t.Fatal(err)
+	}
+	return &u
+}
+
+// TestGitOps_FluxReadsTheHealth has Flux's own code evaluate the expressions of the page.
+func TestGitOps_FluxReadsTheHealth(t *testing.T) {
+	t.Parallel()
+	var page struct {
+		HealthCheckExprs []kustomize.CustomHealthCheck `json:"healthCheckExprs"`
+	}
+	snippet(t, "healthCheckExprs:", &page)
+	if len(page.HealthCheckExprs) != 1 {
+		t.Fatalf("the page has %d health checks, want 1", len(page.HealthCheckExprs))
+	}
+	newReader, err := cel.NewStatusReader(page.HealthCheckExprs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	reader := newReader(nil)
+	for name, h := range healths {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got, err := reader.ReadStatusForObject(t.Context(), nil, h.object(t))
+			if err != nil || string(got.Status) != h.flux {
+				t.Errorf("got %v (%v), want %s", got, err, h.flux)
+			}
+		})
+	}
+}
+
+// TestGitOps_ArgoReadsTheHealth runs the script of the page in the interpreter that Argo CD has.
+func TestGitOps_ArgoReadsTheHealth(t *testing.T) {
+	t.Parallel()
+	var page map[string]string
+	snippet(t, "resource.customizations.health", &page)
+	script := page["resource.customizations.health.posthorn.dev_WebhookEndpoint"]
+	for name, h := range healths {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l := lua.NewState()
+			defer l.Close()
+			l.SetGlobal("obj", luaValue(l, h.object(t).Object))
+			if err := l.DoString(script); err != nil {
+				t.Fatal(err)
+			}
+			answer, ok := l.Get(-1).(*lua.LTable)
+			if !ok {
+				t.Fatalf("the script returned %v", l.Get(-1))
+			}
+			if got := lua.LVAsString(answer.RawGetString("status")); got != h.argo {
+				t.Errorf("got %s, want %s", got, h.argo)
+			}
+		})
+	}
+}
+
+// luaValue is a JSON value as a script sees it.
+func luaValue(l *lua.LState, v any) lua.LValue {
+	switch v := v.(type) {
+	case map[string]any:
+		table := l.NewTable()
+		for key, value := range v {
+			table.RawSetString(key, luaValue(l, value))
+		}
+		return table
+	case []any:
+		table := l.NewTable()
+		for _, value := range v {
+			table.Append(luaValue(l, value))
+		}
+		return table
+	case string:
+		return lua.LString(v)
+	case bool:
+		return lua.LBool(v)
+	case int64:
+		return lua.LNumber(v)
+	}
+	text, _ := json.Marshal(v)
+	panic("no value of a status: " + string(text))
+}
