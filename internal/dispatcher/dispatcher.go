@@ -118,8 +118,10 @@ type Dispatcher struct {
 	// active counts stored deliveries that are in memory, dead-letter deliveries apart.
 	active int64
 	usage  usage
-	// full says that the storage has no more room for events.
-	full bool
+	// full says that the storage has no more room for events. admitted is how many bytes of them were let in by
+	// this run, lookAt how many of them have the storage looked at again, and admitTo how many may be until then.
+	full                      bool
+	admitted, lookAt, admitTo int64
 	// lastDead is the newest dead letter that is stored, and flushed the newest flush.
 	lastDead, flushed uint64
 	// storedFloor is the floor of the newest flush, composed how many deliveries the flush under way
@@ -206,6 +208,9 @@ func (d *Dispatcher) Start(ctx context.Context) error {
 	flushed, err := d.recover(ctx)
 	if err != nil {
 		return fmt.Errorf("recover: %w", err)
+	}
+	if err := d.lookAtRoom(ctx); err != nil {
+		return fmt.Errorf("look at the storage: %w", err)
 	}
 	for _, loop := range []func(){
 		func() { d.flushLoop(flushed) }, d.removeLoop, d.scanLoop, d.sweepLoop, d.reportLoop, d.stateLoop, d.trimLoop, d.vetLoop,

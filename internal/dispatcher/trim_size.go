@@ -19,17 +19,48 @@ const (
 	refuseAt = 0.9
 )
 
-// trimSizes removes what is settled and in the way, and notes whether there is room for more events then.
+// trimSizes removes what is settled and in the way, and notes how much room there is for more events then.
 func (d *Dispatcher) trimSizes(ctx context.Context) error {
+	d.mu.Lock()
+	before := d.admitted
+	d.mu.Unlock()
 	u, err := d.shorten(ctx)
 	if err != nil {
 		return err
 	}
+	d.noteRoom(u, before)
+	return nil
+}
+
+// lookAtRoom notes how much room for events there is, before anything is removed.
+func (d *Dispatcher) lookAtRoom(ctx context.Context) error {
+	u, err := d.log.Usage(ctx)
+	if err == nil {
+		d.noteRoom(u, 0)
+	}
+	return err
+}
+
+// noteRoom notes how much room for events is left by what the storage holds, which has of this run's events the
+// bytes that were admitted before it was looked at.
+func (d *Dispatcher) noteRoom(u eventlog.Usage, before int64) {
 	d.metrics.storage(u)
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.full = float64(u.Total) > float64(u.TotalLimit)*refuseAt
-	return nil
+	room := int64(float64(u.TotalLimit)*refuseAt) - u.Total
+	d.lookAt, d.admitTo = before+room/2, before+room
+	d.full = d.admitted > d.admitTo
+}
+
+// letIn counts bytes of an event that is let in. A burst may fill in an instant what was free when the storage was
+// looked at: it is looked at again when half of that is taken, and nothing is let in past it. The caller holds the
+// mutex.
+func (d *Dispatcher) letIn(n int) {
+	d.admitted += int64(n)
+	d.full = d.full || d.admitted > d.admitTo
+	if d.admitted > d.lookAt {
+		d.signalTrim()
+	}
 }
 
 // shorten removes the oldest events and attempts where they are in the way, and dead letters when nothing else

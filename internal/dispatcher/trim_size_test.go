@@ -16,10 +16,11 @@ import (
 // storage is what the log of these tests may take.
 const storage = 4 << 20
 
-// fillStorage has events of 10 KB accepted until the dispatcher takes no more, or n are.
+// fillStorage has events of 10 KB accepted until the dispatcher takes no more though it has trimmed what it can, or
+// n are.
 func (s *system) fillStorage(namespace string, n int) (taken int) {
 	s.t.Helper()
-	for ; taken < n && s.d.Accepting() == nil; taken++ {
+	for ; taken < n && s.hasRoom(taken); taken++ {
 		s.accepted++
 		e := &event.Event{Namespace: namespace, ID: time.Now().String(), Source: "/", Type: "com.example.big", Data: make([]byte, 10<<10)}
 		record := e.AppendRecord(nil)
@@ -29,16 +30,22 @@ func (s *system) fillStorage(namespace string, n int) (taken int) {
 		if _, err := s.log.Append(s.t.Context(), namespace, [][]byte{record}); err != nil {
 			s.t.Fatal(err)
 		}
-		if taken%20 == 0 {
-			s.eventually("trimming keeps up", func() bool {
-				if err := s.d.trim(time.Now(), false); err != nil {
-					s.t.Fatal(err)
-				}
-				return s.settled()
-			})
-		}
 	}
 	return taken
+}
+
+// hasRoom says whether events are accepted. It has the dispatcher trim for every tenth event, and when there is no
+// room otherwise.
+func (s *system) hasRoom(taken int) bool {
+	s.t.Helper()
+	if taken%10 != 0 && s.d.Accepting() == nil {
+		return true
+	}
+	s.eventually("trimming keeps up", s.settled)
+	if err := s.d.trim(time.Now(), false); err != nil {
+		s.t.Fatal(err)
+	}
+	return s.d.Accepting() == nil
 }
 
 // small gives the log little room, and every namespace all of it.
@@ -63,6 +70,25 @@ func TestStorage_KeepsRoomForOutcomesWhenFull(t *testing.T) {
 	}
 	s.changeEndpoint(func(e *delivery.Endpoint) { e.Suspended = false })
 	s.delivered(int64(taken))
+	s.eventually("events are taken again", func() bool { return s.d.Accepting() == nil })
+}
+
+func TestStorage_TakesNoMoreOfABurstThanThereIsRoomFor(t *testing.T) {
+	s := &system{t: t, dir: t.TempDir(), options: small, reports: newReports(), maxBytes: storage}
+	s.run() // without a routing table, so that nothing is settled
+	record := (&event.Event{Namespace: "team-a", ID: "1", Source: "/", Type: "com.example.big", Data: make([]byte, 10<<10)}).AppendRecord(nil)
+	size := eventlog.EventSize("team-a", len(record))
+	s.d.mu.Lock() // as if the trim loop had no time to look
+	taken := 0
+	for !s.d.full {
+		taken += size
+		s.d.letIn(size)
+	}
+	s.d.mu.Unlock()
+	if room := storage * 9 / 10; taken < room*3/4 || taken > room+size {
+		t.Errorf("%d bytes are taken at once, want about %d", taken, room)
+	}
+	s.d.Return("team-a", taken)
 	s.eventually("events are taken again", func() bool { return s.d.Accepting() == nil })
 }
 

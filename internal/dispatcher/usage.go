@@ -93,6 +93,7 @@ func (d *Dispatcher) Admit(namespace string, n int) (retryAfter time.Duration, o
 		retryAfter = trimRetry
 	default:
 		d.usage.add(namespace, int64(n))
+		d.letIn(n)
 		return 0, true
 	}
 	d.metrics.refused.Inc()
