@@ -115,7 +115,9 @@ chaos: controlplane ## Bad neighbours, an API server that is gone for a minute, 
 
 .PHONY: bench
 bench: controlplane ## Measure speed and memory in one table; BENCH=drain,flow chooses, BENCH_JSON=FILE writes the figures too.
-	KUBEBUILDER_ASSETS="$$(hack/controlplane.sh)" go run ./test/bench
+	go build -o bin/bench ./test/bench
+	go -C test/bench/fasthttp build -o ../../../bin/bench-fasthttp .
+	KUBEBUILDER_ASSETS="$$(hack/controlplane.sh)" bin/bench
 
 .PHONY: lint
 lint: ## Run all linters, those of the API, the layers and the links included; PACKAGES=./internal/retry/ for one.
