@@ -34,6 +34,9 @@ func main() {
 		return
 	}
 	telemetry.Install(telemetry.NewLogger(os.Stderr, logging))
+	if err := telemetry.TuneMemory(); err != nil {
+		slog.Warn("Failed to read how much memory there is", "error", err)
+	}
 	if err := debugging.Serve(); err != nil {
 		slog.Error("Dispatcher failed", "error", err)
 		os.Exit(1)

@@ -147,6 +147,34 @@ func DecodeRecord(b []byte) (*Event, error) {
 	return d.event, nil
 }
 
+// Identity is what tells an event from others: its namespace, source and id.
+type Identity struct {
+	Namespace, Source, ID []byte
+}
+
+// RecordIdentity reads of a record no more than the event's identity, which shares the memory of b. It costs a
+// fraction of DecodeRecord, and returns the same errors.
+func RecordIdentity(b []byte) (Identity, error) {
+	var i Identity
+	if _, err := checkRecord(b); err != nil {
+		return i, err
+	}
+	for at := 0; at < len(b); {
+		field, kind, n := protowire.ConsumeTag(b[at:])
+		at += n
+		switch field {
+		case fieldNamespace:
+			i.Namespace, _ = protowire.ConsumeBytes(b[at:])
+		case fieldSource:
+			i.Source, _ = protowire.ConsumeBytes(b[at:])
+		case fieldID:
+			i.ID, _ = protowire.ConsumeBytes(b[at:])
+		}
+		at += protowire.ConsumeFieldValue(field, kind, b[at:])
+	}
+	return i, nil
+}
+
 // checkRecord walks over the record once, so that the decoder need not look at lengths again, and
 // returns how much of it lies before the data.
 func checkRecord(b []byte) (int, error) {

@@ -43,6 +43,10 @@ func TestRecord_RoundTripsEveryEvent(t *testing.T) {
 				t.Fatal(err)
 			}
 			wantEvent(t, got, want)
+			i, err := RecordIdentity(b[len("before"):])
+			if err != nil || string(i.Namespace) != want.Namespace || string(i.Source) != want.Source || string(i.ID) != want.ID {
+				t.Errorf("identity %s %s %s (%v), want that of the event", i.Namespace, i.Source, i.ID, err)
+			}
 			if again := got.AppendRecord([]byte("before")); !bytes.Equal(again, b) {
 				t.Errorf("record of the decoded event differs:\n%x\n%x", again, b)
 			}

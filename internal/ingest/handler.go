@@ -56,8 +56,8 @@ func (h *Handler) Recover(ctx context.Context) error {
 	since := time.Now().Add(-h.options.Window)
 	err := h.options.Log.RecentEvents(ctx, since, h.options.WindowEntries, func(m eventlog.Message) {
 		// A record of a version that this build cannot read is one that it did not write.
-		if e, err := event.DecodeRecord(m.Data); err == nil {
-			h.window.restore(digestOf(e), m.Time)
+		if i, err := event.RecordIdentity(m.Data); err == nil {
+			h.window.restore(digestOfRecord(i), m.Time)
 		}
 	})
 	if err != nil {

@@ -15,15 +15,20 @@ import (
 // more than what keeps some 100,000 events apart, and nothing that can be forged.
 type digest [16]byte
 
-// digestOf returns the digest of an event. Valid attributes hold no zero byte, so the parts stay
-// apart.
-func digestOf(e *event.Event) digest {
+// digestOf returns the digest of an event.
+func digestOf(e *event.Event) digest { return digestOfParts(e.Namespace, e.Source, e.ID) }
+
+// digestOfRecord returns the digest of a stored event.
+func digestOfRecord(i event.Identity) digest { return digestOfParts(i.Namespace, i.Source, i.ID) }
+
+// digestOfParts returns a digest. Valid attributes hold no zero byte, so the parts stay apart.
+func digestOfParts[T string | []byte](namespace, source, id T) digest {
 	var buf [256]byte // enough for most; longer ones are allocated
-	b := append(buf[:0], e.Namespace...)
+	b := append(buf[:0], namespace...)
 	b = append(b, 0)
-	b = append(b, e.Source...)
+	b = append(b, source...)
 	b = append(b, 0)
-	b = append(b, e.ID...)
+	b = append(b, id...)
 	sum := sha256.Sum256(b)
 	return digest(sum[:16])
 }
