@@ -41,6 +41,9 @@ func main() {
 		return
 	}
 	telemetry.Install(telemetry.NewLogger(os.Stderr, o.logging))
+	if err := telemetry.TuneMemory(telemetry.GCPercentSmall); err != nil {
+		slog.Warn("Failed to read how much memory there is", "error", err)
+	}
 	if err := o.debugging.Serve(); err != nil {
 		slog.Error("Operator failed", "error", err)
 		os.Exit(1)

@@ -128,6 +128,10 @@ func checkLiterals(checked *cel.Ast) error {
 func newProgram(env *cel.Env, checked *cel.Ast, limit uint64) (*program, error) {
 	options := bounded(limit)
 	if isCheap(checked) {
+		var err error
+		if env, err = cheapEnv(); err != nil {
+			return nil, err
+		}
 		options = nil
 	}
 	p, err := env.Program(checked, options...)

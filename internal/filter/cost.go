@@ -177,6 +177,14 @@ func isCheap(checked *cel.Ast) bool {
 
 func isNoLiteral(e ast.Expr) bool { return e.Kind() != ast.LiteralKind }
 
+// cheapFunctions are those of which isCheapCall may say that a call is cheap.
+var cheapFunctions = map[string]bool{
+	operators.LogicalAnd: true, operators.LogicalOr: true, operators.LogicalNot: true, operators.Conditional: true,
+	operators.Equals: true, operators.NotEquals: true, operators.Less: true, operators.LessEquals: true,
+	operators.Greater: true, operators.GreaterEquals: true, operators.In: true, operators.Index: true,
+	"startsWith": true, "endsWith": true, "contains": true,
+}
+
 func isCheapCall(call ast.CallExpr) bool {
 	args := call.Args()
 	switch call.FunctionName() {

@@ -19,14 +19,12 @@ import (
 func NewEnv() (*cel.Env, error) { return newEnv(true) }
 
 func newEnv(withOrigin bool) (*cel.Env, error) {
-	registry, err := types.NewRegistry()
+	variables, err := eventOptions(withOrigin)
 	if err != nil {
-		return nil, fmt.Errorf("make registry of types: %w", err)
+		return nil, err
 	}
 	env, err := cel.NewEnv(
-		cel.CustomTypeProvider(&provider{Registry: registry, withOrigin: withOrigin}),
-		cel.CustomTypeAdapter(registry),
-		cel.Variable(eventVariable, eventType),
+		variables,
 		cel.CrossTypeNumericComparisons(true),
 		cel.DefaultUTCTimeZone(true),
 		cel.EagerlyValidateDeclarations(true),
@@ -42,11 +40,58 @@ func newEnv(withOrigin bool) (*cel.Env, error) {
 	return env, nil
 }
 
+// eventOptions declare the variable event.
+func eventOptions(withOrigin bool) (cel.EnvOption, error) {
+	registry, err := types.NewRegistry()
+	if err != nil {
+		return nil, fmt.Errorf("make registry of types: %w", err)
+	}
+	return func(env *cel.Env) (*cel.Env, error) {
+		for _, option := range []cel.EnvOption{
+			cel.CustomTypeProvider(&provider{Registry: registry, withOrigin: withOrigin}),
+			cel.CustomTypeAdapter(registry),
+			cel.Variable(eventVariable, eventType),
+		} {
+			if env, err = option(env); err != nil {
+				return nil, fmt.Errorf("declare event: %w", err)
+			}
+		}
+		return env, nil
+	}, nil
+}
+
+// newCheapEnv returns the environment that cheap filters run in. A program keeps a table of all functions of its
+// environment, 15 KB for all those of NewEnv, and most filters call a few.
+func newCheapEnv(full *cel.Env) (*cel.Env, error) {
+	variables, err := eventOptions(true)
+	if err != nil {
+		return nil, err
+	}
+	options := []cel.EnvOption{variables}
+	for name, function := range full.Functions() {
+		if cheapFunctions[name] {
+			options = append(options, cel.FunctionDecls(function))
+		}
+	}
+	env, err := cel.NewCustomEnv(options...)
+	if err != nil {
+		return nil, fmt.Errorf("make environment of cheap filters: %w", err)
+	}
+	return env, nil
+}
+
 // Environments are costly to make and safe to share: one for filters, one for transforms, which do
 // not see the origin, since it never leaves Posthorn.
 var (
 	filterEnv    = sync.OnceValues(func() (*cel.Env, error) { return newEnv(true) })
 	transformEnv = sync.OnceValues(func() (*cel.Env, error) { return newEnv(false) })
+	cheapEnv     = sync.OnceValues(func() (*cel.Env, error) {
+		full, err := filterEnv()
+		if err != nil {
+			return nil, err
+		}
+		return newCheapEnv(full)
+	})
 )
 
 // provider adds the type of event to the standard types.

@@ -12,15 +12,19 @@ import (
 	"github.com/KimMachineGun/automemlimit/memlimit"
 )
 
-// gcPercent is by how many percent of what is alive the heap may grow before it is collected. A dispatcher keeps
-// little alive, some 30 MB, and makes 10 KB of garbage for each delivery: at Go's own 100 percent it would collect
-// 10 times a second, which is a twentieth of its CPU.
-const gcPercent = 400
+// GCPercent values by which the heap may grow over what is alive before it is collected (GOGC).
+const (
+	// GCPercentFast is for a dispatcher: it keeps little alive, some 30 MB, and makes 10 KB of garbage for each
+	// delivery. At Go's own 100 percent it would collect some 10 times a second, which is a twentieth of its CPU.
+	GCPercentFast = 200
+	// GCPercentSmall is for an operator, whose work is in bursts, and which is small between them only when little
+	// garbage lay about in a burst.
+	GCPercentSmall = 50
+)
 
-// TuneMemory trades memory for speed: garbage is collected less often, up to nine tenths of the memory that the
-// container may have, from where on it is collected as often as it takes. The variables GOGC and GOMEMLIMIT say
-// otherwise.
-func TuneMemory() error {
+// TuneMemory has garbage collected at a percentage, and more often where nine tenths of the memory that the
+// container may have are in use. The variables GOGC and GOMEMLIMIT say otherwise.
+func TuneMemory(gcPercent int) error {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}

@@ -14,6 +14,7 @@ import (
 
 	hookv1 "github.com/posthorn-dev/posthorn/api/v1alpha1"
 	"github.com/posthorn-dev/posthorn/internal/testkit/platform"
+	"github.com/posthorn-dev/posthorn/test/bench/load"
 )
 
 const (
@@ -21,8 +22,10 @@ const (
 	memoryObjects = 1_000
 	// memoryParked is how many deliveries are parked.
 	memoryParked = 200_000
-	// settle is how long a process is left alone before its memory is read.
-	settle = 3 * time.Second
+	// settle is how long a process must have been at rest before its memory is read: the engine keeps for 10 s what
+	// it has just read or written. restCPU is the CPU that a process at rest may use in that time.
+	settle  = 15 * time.Second
+	restCPU = 200 * time.Millisecond
 	// mebibyte is the unit of the figures.
 	mebibyte = 1 << 20
 )
@@ -36,9 +39,30 @@ func debugAddress() (string, error) {
 	return l.Addr().String(), l.Close()
 }
 
-// resident is the memory of a process in MiB, after a forced collection.
+// rest waits until a process has nothing more to do.
+func rest(ctx context.Context, p *platform.Process) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	used, err := load.CPUOf(p.PID())
+	for err == nil {
+		select {
+		case <-time.After(settle):
+		case <-ctx.Done():
+			return fmt.Errorf("wait for a process to be at rest: %w", ctx.Err())
+		}
+		before := used
+		if used, err = load.CPUOf(p.PID()); used-before < restCPU {
+			break
+		}
+	}
+	return err
+}
+
+// resident is the memory of a process at rest in MiB, after a forced collection.
 func resident(ctx context.Context, p *platform.Process, debug string) (float64, error) {
-	time.Sleep(settle)
+	if err := rest(ctx, p); err != nil {
+		return 0, err
+	}
 	for range 2 { // what has a finalizer or a pool goes with the second
 		request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+debug+"/debug/free", http.NoBody)
 		if err != nil {
@@ -173,8 +197,8 @@ func (b *both) populate(ctx context.Context, s *session) error {
 	return b.platform.AwaitSubscriptions(ctx, b.namespace, "all are Ready", platform.IsReady)
 }
 
-// parkedMemory measures what parked deliveries add to a dispatcher that knows one endpoint. It takes what the
-// events themselves cost apart: first the same number of events comes that nobody wants.
+// parkedMemory measures what parked deliveries add to a dispatcher that knows one endpoint, the events that they are
+// of included.
 func (s *session) parkedMemory(ctx context.Context) ([]figure, error) {
 	b, err := s.newBoth(ctx)
 	if err != nil {
