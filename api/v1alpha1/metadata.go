@@ -22,7 +22,8 @@ const (
 	// Taking it away does nothing. The operator records what it acted on in status.lastHandledRotate.
 	AnnotationRotate = "posthorn.dev/rotate"
 	// AnnotationEnable on a WebhookEndpoint enables it again after it was disabled, once for each new
-	// value. The dispatcher records what it acted on in status.lastHandledEnable.
+	// value. Taking it away does nothing. The dispatcher records what it acted on in
+	// status.lastHandledEnable.
 	AnnotationEnable = "posthorn.dev/enable"
 
 	// AnnotationEndpoint on a Secret that Posthorn created names its endpoint: the bare name on a

@@ -17,30 +17,51 @@ import (
 // queryOf asks for all records of a namespace.
 func queryOf(namespace string) deliverylog.Query { return deliverylog.Query{Namespace: namespace} }
 
+// annotate gives the first endpoint a value of posthorn.dev/enable, and no new generation.
+func (s *system) annotate(value string) {
+	s.t.Helper()
+	s.changeEndpoint(func(e *delivery.Endpoint) { e.Generation--; e.Enable = value })
+}
+
 func TestGone_DisablesUntilTheSpecOrTheAnnotationChanges(t *testing.T) {
-	tests := map[string]func(e *delivery.Endpoint){
-		"a new generation": func(*delivery.Endpoint) {},
-		"the annotation":   func(e *delivery.Endpoint) { e.Generation--; e.Enable = "now" },
-		"an object anew":   func(e *delivery.Endpoint) { e.Generation--; e.UID = "another" },
+	tests := map[string]struct {
+		enable      func(s *system)
+		wantHandled string
+	}{
+		"a new generation": {func(s *system) { s.changeEndpoint(func(*delivery.Endpoint) {}) }, "before"},
+		"the annotation":   {func(s *system) { s.annotate("now") }, "now"},
+		"an object anew": {
+			func(s *system) { s.changeEndpoint(func(e *delivery.Endpoint) { e.Generation--; e.UID = "another" }) }, "before",
+		},
 	}
-	for name, enable := range tests {
+	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
 			r := newReceiver(t, answerStatus(http.StatusGone))
 			s := start(t, nil)
 			s.one(r)
+			s.annotate("before")
 			s.send("team-a", 30)
 			s.dead(30, delivery.DeadEndpointDisabled)
 			s.eventually("the status says so", func() bool {
 				return !s.reports.endpoint(s.endpoints[0].Name).DisabledSince.IsZero()
 			})
-			s.down()
 			r.set(nil)
-			s.up() // still disabled
-			s.send("team-a", 1)
-			s.dead(31, delivery.DeadEndpointDisabled)
-			s.changeEndpoint(enable)
+			for n, leave := range []func(){
+				func() { s.annotate("") }, // taking it away does nothing
+				func() { s.down(); s.up() },
+				func() { s.annotate("before") }, // it was acted on
+				func() { s.crash(); s.up() },
+			} {
+				leave()
+				s.send("team-a", 1)
+				s.dead(int64(31+n), delivery.DeadEndpointDisabled)
+			}
+			tc.enable(s)
 			s.send("team-a", 3)
 			s.delivered(3)
+			s.eventually("the status says what was acted on", func() bool {
+				return s.reports.endpoint(s.endpoints[0].Name).HandledEnable == tc.wantHandled
+			})
 		})
 	}
 }

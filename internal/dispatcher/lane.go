@@ -51,7 +51,8 @@ type lane struct {
 	disabled *disabled
 	// failingSince is when the endpoint began to fail without a success since.
 	failingSince time.Time
-	handled      string
+	// handled is the value of the annotation posthorn.dev/enable that was acted on last.
+	handled string
 
 	destinationChecked bool
 	destination        error
@@ -59,14 +60,13 @@ type lane struct {
 	dirty              bool
 }
 
-// disabled says since when and why an endpoint is disabled, and which spec and annotation it had: a
-// change of either enables it again.
+// disabled says since when and why an endpoint is disabled, and which spec it had: a change of that
+// enables it again, as a new value of the annotation does.
 type disabled struct {
 	Since      time.Time `json:"since"`
 	Reason     string    `json:"reason"`
 	Generation int64     `json:"generation"`
 	UID        string    `json:"uid"`
-	Enable     string    `json:"enable,omitempty"`
 }
 
 // Reasons why an endpoint is disabled.

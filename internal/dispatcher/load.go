@@ -155,10 +155,11 @@ func (d *Dispatcher) changeEndpoint(l *lane, e *delivery.Endpoint, now time.Time
 	l.configure(e)
 	l.dirty, l.destinationChecked = true, false
 	d.joinCircuit(l, e, now)
-	if x := l.disabled; x != nil && (x.Generation != e.Generation || x.UID != e.UID || x.Enable != e.Enable) {
+	asked := e.Enable != "" && e.Enable != l.handled // taking the annotation away asks for nothing
+	if x := l.disabled; x != nil && (asked || x.Generation != e.Generation || x.UID != e.UID) {
 		d.enable(l)
 	}
-	if l.handled != e.Enable {
+	if asked {
 		l.handled = e.Enable
 		d.saveEndpoint(l)
 	}

@@ -78,7 +78,7 @@ func (d *Dispatcher) disable(l *lane, e *delivery.Endpoint, reason string, now t
 	if l.disabled != nil || l.endpoint != e {
 		return // already, or its spec has changed since the request was made
 	}
-	l.disabled = &disabled{now, reason, e.Generation, e.UID, e.Enable}
+	l.disabled = &disabled{now, reason, e.Generation, e.UID}
 	d.logger.Warn("Disabled endpoint", "endpoint", l.name.String(), "reason", reason)
 	d.saveEndpoint(l)
 	d.touch(l)
