@@ -4,6 +4,7 @@
 package controller
 
 import (
+	"cmp"
 	"io"
 	"time"
 
@@ -73,7 +74,7 @@ func (p *keyPlan) create(secret *corev1.Secret) error {
 			p.keepPrevious(secret, []byte(p.known[0]))
 		}
 	}
-	secret.Annotations[annotationHandledRotate] = p.rotate
+	p.handle(secret)
 	return nil
 }
 
@@ -106,7 +107,7 @@ func (p *keyPlan) advance(secret *corev1.Secret) (keyChange, error) {
 			return keyUnchanged, err
 		}
 		p.keepPrevious(secret, previous)
-		secret.Annotations[annotationHandledRotate] = p.rotate
+		p.handle(secret)
 		return keyRotated, nil
 	case p.expired(secret):
 		p.dropPrevious(secret)
@@ -170,9 +171,7 @@ func (p *keyPlan) tidy(secret *corev1.Secret, current signing.Key) {
 	if _, ok := annotatedTime(secret, hookv1.AnnotationRotatedAt); !ok {
 		annotate(secret, hookv1.AnnotationRotatedAt, p.now.UTC().Format(time.RFC3339))
 	}
-	if _, ok := secret.Annotations[annotationHandledRotate]; !ok {
-		annotate(secret, annotationHandledRotate, p.handled)
-	}
+	annotate(secret, annotationHandledRotate, p.handledIn(secret))
 	if public := current.PublicKey(); public != "" {
 		secret.Data[hookv1.SecretKeyPublicKey] = []byte(public)
 	} else {
@@ -218,15 +217,25 @@ func (p *keyPlan) dropPrevious(secret *corev1.Secret) {
 // due reports whether the key is to be rotated now: on demand, for each new value of the annotation
 // once, or by its age.
 func (p *keyPlan) due(secret *corev1.Secret) bool {
-	handled, ok := secret.Annotations[annotationHandledRotate]
-	if !ok {
-		handled = p.handled
-	}
-	if p.rotate != "" && p.rotate != handled {
+	if p.rotate != "" && p.rotate != p.handledIn(secret) {
 		return true
 	}
 	since, ok := annotatedTime(secret, hookv1.AnnotationRotatedAt)
 	return ok && p.interval > 0 && !p.now.Before(since.Add(p.interval))
+}
+
+// handledIn returns the value of the annotation that was acted on last: what the Secret says, or else the status.
+func (p *keyPlan) handledIn(secret *corev1.Secret) string {
+	if handled, ok := secret.Annotations[annotationHandledRotate]; ok {
+		return handled
+	}
+	return p.handled
+}
+
+// handle records that a new key came of the annotation as it is. One that was taken away is no new value: what was
+// acted on before stays recorded.
+func (p *keyPlan) handle(secret *corev1.Secret) {
+	annotate(secret, annotationHandledRotate, cmp.Or(p.rotate, p.handledIn(secret)))
 }
 
 // expired reports whether the overlap is over.

@@ -157,6 +157,28 @@ var _ = Describe("The signing key that Posthorn owns", func() {
 		Consistently(signingData(ctx, obj)).Should(HaveKeyWithValue(hookv1.SecretKeyPrevious, first))
 	})
 
+	It("is not rotated again by a value that was acted on, whatever became of the key while the annotation was away", func(ctx SpecContext) {
+		obj := readyEndpoint(ctx, newEndpoint(namespace, "billing", signed(func(s *hookv1.Signing) {
+			s.Rotation = &hookv1.Rotation{Interval: "240h", Overlap: "2h"}
+		})))
+		current := signingData(ctx, obj)()[hookv1.SecretKeyCurrent]
+		change(ctx, obj, rotate("1"))
+		Eventually(signingData(ctx, obj)).Should(HaveKeyWithValue(hookv1.SecretKeyPrevious, current))
+		for _, renew := range []func(){
+			func() { clock.advance(240 * time.Hour); poke(ctx, obj) },
+			func() { Expect(admin.Delete(ctx, signingSecretOf(ctx, obj))).To(Succeed()) },
+		} {
+			change(ctx, obj, func(e *hookv1.WebhookEndpoint) { delete(e.Annotations, hookv1.AnnotationRotate) })
+			current = signingData(ctx, obj)()[hookv1.SecretKeyCurrent]
+			renew()
+			Eventually(signingData(ctx, obj)).Should(HaveKeyWithValue(hookv1.SecretKeyPrevious, current))
+			current = signingData(ctx, obj)()[hookv1.SecretKeyCurrent]
+			change(ctx, obj, rotate("1"))
+			Consistently(signingData(ctx, obj)).Should(HaveKeyWithValue(hookv1.SecretKeyCurrent, current))
+			Eventually(func() string { refresh(ctx, obj); return obj.Status.LastHandledRotate }).Should(Equal("1"))
+		}
+	})
+
 	It("is rotated by its age, and the previous key goes when the overlap ends", func(ctx SpecContext) {
 		obj := readyEndpoint(ctx, newEndpoint(namespace, "billing", signed(func(s *hookv1.Signing) {
 			s.Rotation = &hookv1.Rotation{Interval: "240h", Overlap: "2h"}
