@@ -240,18 +240,29 @@ func (d *Dispatcher) judge(t *task, r *delivery.Response, now time.Time) {
 	since := l.failingSince
 	switch {
 	case verdict == breaker.Success:
-		l.failingSince, l.backoff = time.Time{}, 0
+		l.failingSince = time.Time{}
 	case since.IsZero() && (verdict == breaker.Failure || r.Reason == delivery.ReasonRateLimited):
 		l.failingSince = now
 	}
 	if e := l.endpoint; e != nil && e.DisableAfter > 0 && l.failingSince != since {
 		d.saveEndpoint(l) // the time before a restart counts too
 	}
-	if r.Reason == delivery.ReasonRateLimited {
-		if !now.Before(l.paused) { // answers to requests side by side count once
-			l.backoff = min(max(2*l.backoff, minPause), maxPause)
-		}
-		l.paused = now.Add(max(l.backoff, min(r.RetryAfter, maxPause)))
+	switch {
+	case r.Reason == delivery.ReasonRateLimited:
+		l.pause(r.RetryAfter, now)
+	case r.StatusCode != 0 || verdict != breaker.Neutral: // a body that failed, or the egress guard, does not speak for it
+		l.backoff = 0
+	}
+}
+
+// pause leaves the endpoint alone, since it answered 429. Answers to requests side by side count once, and none
+// of them ends the pause sooner.
+func (l *lane) pause(retryAfter time.Duration, now time.Time) {
+	if l.backoff == 0 || !now.Before(l.paused) {
+		l.backoff = min(max(2*l.backoff, minPause), maxPause)
+	}
+	if until := now.Add(max(l.backoff, min(retryAfter, maxPause))); until.After(l.paused) {
+		l.paused = until
 	}
 }
 

@@ -42,7 +42,7 @@ type lane struct {
 	limiter *rate.Limiter
 	circuit *circuit
 	// paused is until when the endpoint asked to be left alone (429), and backoff how long the last
-	// pause was.
+	// pause was; 0 once a request has ended otherwise.
 	paused  time.Time
 	backoff time.Duration
 	// wake is the timer that looks at the lane again.
