@@ -132,22 +132,43 @@ func TestDisableAfter_CountsARefusalByRate(t *testing.T) {
 }
 
 func TestCircuit_StaysOpenOverARestart(t *testing.T) {
-	r := newReceiver(t, answerStatus(http.StatusBadGateway))
-	s := start(t, nil)
-	s.one(r)
-	s.subs[0].Retry.Delays = make([]time.Duration, 100)
-	s.changeEndpoint(func(e *delivery.Endpoint) { e.Breaker.OpenDuration, e.Breaker.MaxOpenDuration = time.Hour, time.Hour })
-	s.send("team-a", 50)
-	s.stored(50)
-	_, before := r.distinct()
-	s.down()
-	s.up()
-	s.stored(50)
-	if state := s.circuitState(); state != breaker.Open {
-		t.Errorf("circuit %s after the restart, want it Open", state)
+	tests := map[string]struct {
+		shared bool
+		host   string
+	}{
+		"the endpoint's own":                 {false, "hooks.example.com"},
+		"that of a host":                     {true, "hooks.example.com"},
+		"that of a host and port":            {true, "hooks.example.com:8443"},
+		"that of an address":                 {true, "[2001:db8::1]:8443"},
+		"that of a host with an underscore":  {true, "my_hooks.example_2.com"},
+		"that of a host with other signs":    {true, "*.%>.example.com"},
+		"that of a host that looks escaped":  {true, "%5F.example.com"},
+		"that of an address with a zone":     {true, "[fe80::1%eth 0]"},
+		"that of a host that is a wild card": {true, "*"},
 	}
-	if _, total := r.distinct(); total != before {
-		t.Errorf("%d requests after the restart, want none", total-before)
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			r := newReceiver(t, answerStatus(http.StatusBadGateway))
+			s := start(t, nil)
+			s.one(r)
+			s.subs[0].Retry.Delays = make([]time.Duration, 100)
+			s.changeEndpoint(func(e *delivery.Endpoint) {
+				e.ShareCircuit, e.Host = tc.shared, tc.host
+				e.Breaker.OpenDuration, e.Breaker.MaxOpenDuration = time.Hour, time.Hour
+			})
+			s.send("team-a", 50)
+			s.stored(50)
+			_, before := r.distinct()
+			s.down()
+			s.up()
+			s.stored(50)
+			if state := s.circuitState(); state != breaker.Open {
+				t.Errorf("circuit %s after the restart, want it Open", state)
+			}
+			if _, total := r.distinct(); total != before {
+				t.Errorf("%d requests after the restart, want none", total-before)
+			}
+		})
 	}
 }
 

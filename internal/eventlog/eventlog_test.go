@@ -188,6 +188,51 @@ func TestLog_StateKeepsTheLastValueOfAKey(t *testing.T) {
 	}
 }
 
+func TestLog_StateTellsAllNamesApart(t *testing.T) {
+	l := open(t, eventlog.Options{Dir: t.TempDir()})
+	want := map[eventlog.StateKey][]byte{}
+	for _, name := range []string{
+		"a.b", "a_b", "a__b", "a._b", "a%5Fb", "a%b", "a%", "%", "_", ".", "a.b:8443", "[2001:db8::1]:443",
+		"[fe80::1%eth 0]", "*", ">", "a.*.b", "*.>", "a\tb", "\u00fc",
+	} {
+		want[eventlog.StateKey{Kind: "host-circuit", Namespace: "team-a", Name: name}] = []byte(name)
+	}
+	if err := l.PutState(t.Context(), want); err != nil {
+		t.Fatal(err)
+	}
+	got, err := l.State(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	for key := range want {
+		if err := l.RemoveState(t.Context(), key); err != nil {
+			t.Fatal(err)
+		}
+		delete(want, key)
+		if got, err := l.State(t.Context()); err != nil || len(got) != len(want) {
+			t.Errorf("%d values are left without %q (%v), want %d", len(got), key.Name, err, len(want))
+		}
+	}
+}
+
+func TestStateKey_OfAnObjectIsThatOfEarlierBuilds(t *testing.T) {
+	t.Parallel()
+	for key, want := range map[eventlog.StateKey]string{
+		{Kind: "counters"}: "counters",
+		{Kind: "position", Namespace: "team-a", Name: "billing-2"}:                  "position.team-a.billing-2",
+		{Kind: "position", Namespace: "team-a", Name: "with.dots"}:                  "position.team-a.with_dots",
+		{Kind: "host-circuit", Namespace: "team-a", Name: "hooks.example.com:8443"}: "host-circuit.team-a.hooks_example_com:8443",
+		{Kind: "host-circuit", Namespace: "team-a", Name: "[2001:db8::1]"}:          "host-circuit.team-a.[2001:db8::1]",
+	} {
+		if got := key.String(); got != want {
+			t.Errorf("String() = %q, want %q", got, want)
+		}
+	}
+}
+
 func TestLog_RemembersIdempotencyKeysBoundedByNumber(t *testing.T) {
 	l := open(t, eventlog.Options{Dir: t.TempDir(), MaxKeys: 2})
 	for _, k := range []string{"a", "b", "c"} {

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -205,7 +204,3 @@ func storageLimit(dir string, configured int64) (int64, error) {
 	}
 	return limit, nil
 }
-
-// token makes one subject token of an object's name: names may hold dots, tokens may not, and an
-// underscore is in no name of Kubernetes.
-func token(name string) string { return strings.ReplaceAll(name, ".", "_") }

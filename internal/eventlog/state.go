@@ -29,7 +29,7 @@ func (k StateKey) String() string {
 func parseStateKey(s string) StateKey {
 	kind, rest, _ := strings.Cut(s, ".")
 	namespace, name, _ := strings.Cut(rest, ".")
-	return StateKey{kind, namespace, strings.ReplaceAll(name, "_", ".")}
+	return StateKey{kind, namespace, parseToken(name)}
 }
 
 // PutState stores the values, each in place of the one before, and returns when all are durable.
