@@ -14,14 +14,19 @@ import (
 // defaultMultiplier is the factor of an exponential schedule that names none, as the schema has it.
 const defaultMultiplier = 2
 
-// compileRetry merges the retry policy of a spec with the defaults.
-func compileRetry(r *hookv1.Retry, d Defaults) (*retry.Policy, error) {
-	p := &retry.Policy{
+// Retry returns the retry policy of what has no spec.
+func (d Defaults) Retry() *retry.Policy {
+	return &retry.Policy{
 		Delays:        d.RetryDelays,
 		JitterPercent: d.RetryJitterPercent,
 		GiveUpOn:      d.GiveUpOn,
 		MaxAge:        d.MaxAge,
 	}
+}
+
+// compileRetry merges the retry policy of a spec with the defaults.
+func compileRetry(r *hookv1.Retry, d Defaults) (*retry.Policy, error) {
+	p := d.Retry()
 	if r == nil {
 		return p, nil
 	}

@@ -46,7 +46,7 @@ func (d *Dispatcher) send(t *task) {
 	}
 	d.mu.Lock()
 	endpoint, spec, kind := t.lane.endpoint, t.sub.spec, t.kind()
-	maxAge := t.sub.policy(kind).MaxAge
+	maxAge := d.policyOf(t.sub, kind).MaxAge
 	d.mu.Unlock()
 	now := time.Now()
 	switch {
@@ -192,7 +192,7 @@ func (d *Dispatcher) finish(t *task, e *delivery.Endpoint, r *delivery.Response,
 	}
 	d.judge(t, r, now)
 	t.attempts++
-	policy := t.sub.policy(t.kind())
+	policy := d.policyOf(t.sub, t.kind())
 	wait, retries := policy.Next(t.attempts, r.RetryAfter, rand.Float64()) //nolint:gosec // jitter is no secret
 	decision := delivery.Decide(r, policy, retries)
 	record := t.record(began)

@@ -16,6 +16,7 @@ import (
 	"github.com/posthorn-dev/posthorn/internal/delivery"
 	"github.com/posthorn-dev/posthorn/internal/deliverylog"
 	"github.com/posthorn-dev/posthorn/internal/eventlog"
+	"github.com/posthorn-dev/posthorn/internal/retry"
 	"github.com/posthorn-dev/posthorn/internal/routing"
 	"github.com/posthorn-dev/posthorn/internal/status"
 )
@@ -54,6 +55,9 @@ type Options struct {
 	// StopTimeout is how long Stop waits for requests in flight; 0 means 65 s, more than the longest
 	// timeout of an endpoint. What is still in flight then is sent again after the next start.
 	StopTimeout time.Duration
+	// Retry is how deliveries to dead-letter endpoints are tried again, which no spec is about; nil means
+	// the built-in schedule and age.
+	Retry *retry.Policy
 	// Share returns how many bytes a namespace may hold; nil means a quarter of the storage.
 	Share func(namespace string) int64
 	// Keep bounds what is settled: events and the attempt log.
@@ -174,6 +178,9 @@ func New(o Options) (*Dispatcher, error) {
 	}
 	if o.StopTimeout == 0 {
 		o.StopTimeout = 65 * time.Second
+	}
+	if o.Retry == nil {
+		o.Retry = builtinRetry()
 	}
 	if o.Share == nil {
 		o.Share = func(string) int64 { return o.Log.MaxBytes() / 4 }

@@ -4,14 +4,20 @@
 package dispatcher
 
 import (
+	"fmt"
 	"net/http"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/posthorn-dev/posthorn/internal/delivery"
 	"github.com/posthorn-dev/posthorn/internal/deliverylog"
 	"github.com/posthorn-dev/posthorn/internal/payload"
+	"github.com/posthorn-dev/posthorn/internal/retry"
 )
 
 // queryOf asks for all records of a namespace.
@@ -160,6 +166,82 @@ func TestDeadLetterEndpoint_GetsTheReasonInHeaders(t *testing.T) {
 			t.Errorf("%s: %q, want %q", name, got.Get(name), want)
 		}
 	}
+}
+
+// deadLetterEndpoint sends what ends to another endpoint, and tries there again as the platform says.
+func deadLetterEndpoint(t *testing.T, dead *receiver, platform *retry.Policy) *system {
+	t.Helper()
+	s := start(t, func(o *Options) { o.Retry = platform })
+	s.one(newReceiver(t, answerStatus(http.StatusGone)))
+	s.endpoints = append(s.endpoints, s.endpoint("team-a", "dead", dead.URL, nil))
+	s.changeSubscription(func(x *delivery.Subscription) { x.DeadLetter = &s.endpoints[1].Name })
+	s.send("team-a", 1)
+	return s
+}
+
+// attemptsAtDead waits until the delivery to the dead-letter endpoint has ended, and returns the outcomes of its
+// attempts, the first one first.
+func (s *system) attemptsAtDead(n int) []string {
+	s.t.Helper()
+	var got []string
+	s.eventually("the delivery of the dead letter has ended", func() bool {
+		page, err := s.d.attempts.Query(s.t.Context(), deliverylog.Query{Namespace: "team-a", Endpoint: "dead"})
+		got = nil
+		for _, r := range page.Items {
+			got = append(got, strings.TrimSpace(fmt.Sprintf("%d %s %s", r.StatusCode, r.Outcome, r.DeadLetter)))
+		}
+		slices.Reverse(got)
+		return err == nil && len(got) == n
+	})
+	return got
+}
+
+func TestDeadLetterEndpoint_IsTriedAgainByThePlatformsSchedule(t *testing.T) {
+	dead := newReceiver(t, func(w http.ResponseWriter, _ *http.Request, n int) {
+		if n <= 2 {
+			w.WriteHeader(http.StatusInternalServerError)
+		}
+	})
+	s := deadLetterEndpoint(t, dead, &retry.Policy{Delays: make([]time.Duration, 3)})
+	want := []string{"500 Retry", "500 Retry", "200 Delivered"}
+	if diff := cmp.Diff(want, s.attemptsAtDead(len(want))); diff != "" {
+		t.Error(diff)
+	}
+	if distinct, total := dead.distinct(); distinct != 1 || total != 3 {
+		t.Errorf("%d deliveries in %d requests, want one in 3", distinct, total)
+	}
+	s.dead(1, delivery.DeadEndpointDisabled)
+}
+
+func TestDeadLetterEndpoint_ThatExhaustsThePlatformsScheduleIsRecorded(t *testing.T) {
+	dead := newReceiver(t, answerStatus(http.StatusInternalServerError))
+	s := deadLetterEndpoint(t, dead, &retry.Policy{Delays: make([]time.Duration, 2)})
+	want := []string{"500 Retry", "500 Retry", "500 DeadLettered RetriesExhausted"}
+	if diff := cmp.Diff(want, s.attemptsAtDead(len(want))); diff != "" {
+		t.Error(diff)
+	}
+	s.eventually("nothing of it waits", func() bool {
+		s.d.mu.Lock()
+		defer s.d.mu.Unlock()
+		return len(s.d.lanes[s.endpoints[1].Name].backlog) == 0 && s.d.usage.bytes["team-a"] == 0
+	})
+	s.dead(1, delivery.DeadEndpointDisabled) // and no other
+	if _, total := dead.distinct(); total != 3 {
+		t.Errorf("%d requests, want the 3 of the schedule", total)
+	}
+}
+
+func TestDeadLetterEndpoint_KeepsToThePlatformsAge(t *testing.T) {
+	dead := newReceiver(t, answerStatus(http.StatusInternalServerError))
+	s := deadLetterEndpoint(t, dead, &retry.Policy{Delays: []time.Duration{time.Hour}, MaxAge: time.Millisecond})
+	s.eventually("the dead letter's own end is recorded", func() bool {
+		s.d.mu.Lock()
+		s.d.signalSweep()
+		s.d.mu.Unlock()
+		page, err := s.d.attempts.Query(t.Context(), deliverylog.Query{Namespace: "team-a", Endpoint: "dead", Outcome: delivery.OutcomeDeadLettered})
+		return err == nil && len(page.Items) == 1 && page.Items[0].DeadLetter == delivery.DeadExpired
+	})
+	s.dead(1, delivery.DeadEndpointDisabled)
 }
 
 func TestDeadLetterEndpoint_ThatFailsMakesNoDeadLetterOfDeadLetters(t *testing.T) {

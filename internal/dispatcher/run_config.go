@@ -33,6 +33,7 @@ func coreOptions(o *RunOptions, platform *config.Config, log *eventlog.Log) Opti
 		Log:         log,
 		Logger:      o.Logger,
 		StopTimeout: o.StopTimeout,
+		Retry:       platform.Defaults.Retry(),
 		Share: func(namespace string) int64 {
 			return platform.Storage.ShareOf(namespace, log.MaxBytes())
 		},

@@ -12,10 +12,14 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"k8s.io/client-go/rest"
+
+	"github.com/posthorn-dev/posthorn/internal/config"
+	"github.com/posthorn-dev/posthorn/internal/retry"
 )
 
 // elsewhere is an API server that nobody runs.
@@ -56,6 +60,22 @@ func TestRun_RefusesWhatItCannotRunWith(t *testing.T) {
 				t.Errorf("got %v, want an error with %q", err, tc.want)
 			}
 		})
+	}
+}
+
+func TestRun_HandsOnTheRetriesOfThePlatform(t *testing.T) {
+	t.Parallel()
+	platform := config.Default()
+	if diff := cmp.Diff(builtinRetry(), coreOptions(&RunOptions{}, platform, nil).Retry); diff != "" {
+		t.Errorf("of a platform that configures none (-want +got):\n%s", diff)
+	}
+	platform, err := config.Parse([]byte("defaults: {retry: {delays: [1s, 2s], jitterPercent: 5, giveUpOn: [413]}, maxAge: 24h}"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := &retry.Policy{Delays: []time.Duration{time.Second, 2 * time.Second}, JitterPercent: 5, GiveUpOn: []int{413}, MaxAge: 24 * time.Hour}
+	if diff := cmp.Diff(want, coreOptions(&RunOptions{}, platform, nil).Retry); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
 

@@ -117,18 +117,20 @@ func (f *figures) counts(pending int64, oldest time.Time) status.Counts {
 	}
 }
 
-// policy is how a task of the subscription is tried again. Dead letters on their way to a
-// dead-letter endpoint, and those whose subscription is gone, follow the default.
-func (s *subscription) policy(kind delivery.Kind) *retry.Policy {
+// policyOf is how a task of a subscription is tried again. Dead letters on their way to a dead-letter
+// endpoint, and what has no subscription any more, follow the default.
+func (d *Dispatcher) policyOf(s *subscription, kind delivery.Kind) *retry.Policy {
 	if s.spec == nil || kind == delivery.KindDeadLetter {
-		return defaultPolicy
+		return d.opts.Retry
 	}
 	return s.spec.Retry
 }
 
-// defaultPolicy is the built-in schedule.
-var defaultPolicy = &retry.Policy{
-	Delays: retry.DefaultDelays(), JitterPercent: retry.DefaultJitterPercent, MaxAge: retry.DefaultMaxAge,
+// builtinRetry is the policy of a platform that configures none.
+func builtinRetry() *retry.Policy {
+	return &retry.Policy{
+		Delays: retry.DefaultDelays(), JitterPercent: retry.DefaultJitterPercent, MaxAge: retry.DefaultMaxAge,
+	}
 }
 
 // holds reports whether deliveries of the subscription must wait, whatever their lane does.

@@ -126,7 +126,7 @@ func (d *Dispatcher) reasonToEnd(l *lane, w waiting, now time.Time) delivery.Dea
 	if w.isDeadLetter() {
 		kind = delivery.KindDeadLetter
 	}
-	age := w.sub.policy(kind).MaxAge
+	age := d.policyOf(w.sub, kind).MaxAge
 	switch {
 	case age > 0 && now.Sub(w.acceptedAt()) > age:
 		return delivery.DeadExpired
