@@ -133,8 +133,12 @@ func TestDecide_FollowsTheResponse(t *testing.T) {
 		"gone":                    {410, delivery.ReasonGone, true, gone, breaker.Failure},
 		"no body":                 {0, delivery.ReasonPayload, true, dead(delivery.DeadPayloadFailed), breaker.Neutral},
 		"no answer":               {0, delivery.ReasonTimeout, true, delivery.Decision{Outcome: delivery.OutcomeRetry}, breaker.Failure},
+		"a caller unknown":        {401, delivery.ReasonStatus4xx, true, delivery.Decision{Outcome: delivery.OutcomeRetry}, breaker.Failure},
 		"a refusal of the caller": {403, delivery.ReasonStatus4xx, true, delivery.Decision{Outcome: delivery.OutcomeRetry}, breaker.Failure},
+		"nothing there":           {404, delivery.ReasonStatus4xx, true, delivery.Decision{Outcome: delivery.OutcomeRetry}, breaker.Failure},
 		"about the event":         {400, delivery.ReasonStatus4xx, true, delivery.Decision{Outcome: delivery.OutcomeRetry}, breaker.Neutral},
+		"an event too large":      {413, delivery.ReasonStatus4xx, true, delivery.Decision{Outcome: delivery.OutcomeRetry}, breaker.Neutral},
+		"a type not taken":        {415, delivery.ReasonStatus4xx, true, delivery.Decision{Outcome: delivery.OutcomeRetry}, breaker.Neutral},
 		"a wish for a pause":      {429, delivery.ReasonRateLimited, true, delivery.Decision{Outcome: delivery.OutcomeRetry}, breaker.Neutral},
 		"a blocked address":       {0, delivery.ReasonBlocked, true, delivery.Decision{Outcome: delivery.OutcomeRetry}, breaker.Neutral},
 	}

@@ -59,13 +59,16 @@ func TestDispatcher_BeginsASubscriptionBehindTheEventsBeforeIt(t *testing.T) {
 }
 
 func TestDispatcher_RetriesAndDeadLettersWhenTheScheduleEnds(t *testing.T) {
-	r := newReceiver(t, answerStatus(http.StatusUnprocessableEntity)) // about the event: the circuit stays closed
+	r := newReceiver(t, answerStatus(http.StatusUnprocessableEntity))
 	s := start(t, nil)
 	s.one(r)
 	s.send("team-a", 3)
 	s.eventually("all are dead-lettered", func() bool { return s.d.Account().DeadLettered == 3 })
 	if _, total := r.distinct(); total != 12 {
 		t.Errorf("%d requests, want 3 deliveries of 4 attempts", total)
+	}
+	if state := s.circuitState(); state != breaker.Closed {
+		t.Errorf("circuit %s, want it Closed: the answers are about the events", state)
 	}
 }
 

@@ -92,6 +92,44 @@ func TestDisableAfter_CountsTheTimeBeforeARestart(t *testing.T) {
 	s.dead(3, delivery.DeadEndpointDisabled)
 }
 
+func TestDisableAfter_GivesGraceWhenEnabled(t *testing.T) {
+	for name, enable := range map[string]func(s *system){
+		"by the annotation": func(s *system) { s.annotate("now") },
+		"by the spec":       func(s *system) { s.changeEndpoint(func(*delivery.Endpoint) {}) },
+		"by the annotation, over a restart": func(s *system) {
+			s.annotate("now")
+			s.down()
+			s.up()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := start(t, nil)
+			s.one(newReceiver(t, answerStatus(http.StatusInternalServerError)))
+			s.subs[0].Retry.Delays = []time.Duration{time.Hour, time.Hour}
+			// The first failure begins the time, and any later one is beyond it.
+			s.changeEndpoint(func(e *delivery.Endpoint) { e.DisableAfter, e.Concurrency = time.Nanosecond, 1 })
+			disabled := func() bool {
+				s.d.mu.Lock()
+				defer s.d.mu.Unlock()
+				return s.d.lanes[s.endpoints[0].Name].disabled != nil
+			}
+			s.send("team-a", 2)
+			s.eventually("it is disabled", disabled)
+			s.dead(2, delivery.DeadEndpointDisabled)
+
+			enable(s)
+			s.send("team-a", 1)
+			s.stored(1)
+			if disabled() {
+				t.Error("the first failure disabled it again: what failed before counts")
+			}
+			s.send("team-a", 1)
+			s.eventually("it is disabled again", disabled)
+			s.dead(4, delivery.DeadEndpointDisabled)
+		})
+	}
+}
+
 func TestGiveUpOn_EndsAtTheStatus(t *testing.T) {
 	r := newReceiver(t, answerStatus(http.StatusUnprocessableEntity))
 	s := start(t, nil)

@@ -103,3 +103,44 @@ func TestPause_IsNoLongerTheReasonAfterAnotherAnswer(t *testing.T) {
 		t.Errorf("a pause of %s, want %s: it is the first in a row", got, minPause)
 	}
 }
+
+func TestPause_HoldsAllThatIsForTheEndpoint(t *testing.T) {
+	r := newReceiver(t, func(w http.ResponseWriter, _ *http.Request, _ int) {
+		w.Header().Set("Retry-After", "3600")
+		w.WriteHeader(http.StatusTooManyRequests)
+	})
+	s := start(t, nil)
+	s.one(r)
+	s.changeEndpoint(func(e *delivery.Endpoint) { e.Concurrency = 1 })
+	const n = 20
+	s.send("team-a", n)
+	s.d.mu.Lock()
+	l, x := s.d.lanes[s.endpoints[0].Name], s.d.subs[s.subs[0].Name]
+	s.d.mu.Unlock()
+	s.eventually("the lane was looked at with all events in it, and rests", func() bool {
+		s.d.mu.Lock()
+		defer s.d.mu.Unlock()
+		return x.figures.Matched == n && l.workers == 0
+	})
+	if _, total := r.distinct(); total != 1 {
+		t.Errorf("%d requests, want the first alone", total)
+	}
+	s.eventually("the retry is due too, and waits", func() bool {
+		s.d.mu.Lock()
+		defer s.d.mu.Unlock()
+		s.d.pump(l, time.Now())
+		return l.workers > 0 || len(l.backlog) > 0 && l.backlog[0].due > 0 && l.backlog[0].due <= time.Now().UnixMilli()
+	})
+	if _, total := r.distinct(); total != 1 {
+		t.Errorf("%d requests, want the first alone", total)
+	}
+	r.set(nil)
+	s.d.mu.Lock()
+	l.paused = time.Time{}
+	s.d.pump(l, time.Now())
+	s.d.mu.Unlock()
+	s.delivered(n)
+	if distinct, total := r.distinct(); distinct != n || total != n+1 {
+		t.Errorf("%d deliveries in %d requests, want %d in %d", distinct, total, n, n+1)
+	}
+}
