@@ -50,15 +50,27 @@ func (d *Dispatcher) Load(ctx context.Context, u routing.Update) error {
 		s.positioned, s.dirty = true, true // a report since the table was taken over did not call it routed
 		d.logger.Info("Began subscription", "subscription", name.String(), "position", p.Start)
 	}
-	if first := d.table == nil; first {
-		close(d.loaded)
-	}
-	d.table = u.Table
+	d.swap(u.Table)
 	for _, l := range d.lanes {
 		d.pump(l, now)
 	}
 	d.signalReport()
 	return nil
+}
+
+// swap has events matched by the table from now on. The caller holds the mutex.
+func (d *Dispatcher) swap(table *routing.Table) {
+	before := d.table
+	d.table = table
+	if before == nil {
+		close(d.loaded)
+		return // nothing has been reported yet
+	}
+	for spec := range table.Subscriptions() {
+		if before.Subscription(spec.Name) != spec {
+			d.subs[spec.Name].dirty = true // a report meanwhile spoke of the spec before
+		}
+	}
 }
 
 // sub is the state of a subscription by name; it is made when there is none. The caller holds the

@@ -174,8 +174,13 @@ func (d *Dispatcher) subscriptionFacts(s *subscription, now, oldest time.Time) s
 		i := s.invalid
 		f.UID, f.Generation, f.NotRoutedReason, f.NotRoutedMessage = i.uid, i.generation, i.reason, i.message
 	default:
-		f.UID, f.Generation, f.Endpoint = s.spec.UID, s.spec.Generation, s.spec.Endpoint
-		f.Routed = s.positioned && s.lane.endpoint != nil && s.lane.endpoint.AdmitsNamespace(s.name.Namespace)
+		matching := d.table.Subscription(s.name)
+		spec := s.spec
+		if matching != nil && matching.UID == spec.UID {
+			spec = matching // that of the generation before, until all that the new table needs is stored
+		}
+		f.UID, f.Generation, f.Endpoint = spec.UID, spec.Generation, spec.Endpoint
+		f.Routed = spec == matching && s.positioned && s.lane.endpoint != nil && s.lane.endpoint.AdmitsNamespace(s.name.Namespace)
 		if !f.Routed {
 			f.NotRoutedReason = reasonEndpointNotRouted
 			f.NotRoutedMessage = "The endpoint is not in the routing table yet; see the conditions of the WebhookEndpoint."
