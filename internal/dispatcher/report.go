@@ -235,7 +235,7 @@ func (l *lane) late(now time.Time) bool {
 	if now.Before(l.paused) {
 		return true
 	}
-	return len(l.backlog) > 0 && l.backlog[0].due != 0 && now.Sub(l.backlog[0].dueAt()) > overdueAfter
+	return len(l.backlog) > 0 && now.Sub(l.backlog[0].since()) > overdueAfter
 }
 
 // compareNames orders objects by namespace and name.

@@ -54,6 +54,14 @@ func (w waiting) dueAt() time.Time {
 	return time.UnixMilli(w.due)
 }
 
+// since is when it could have been sent, had nothing been in its way: when it is due, or when its event came.
+func (w waiting) since() time.Time {
+	if w.due == 0 {
+		return w.acceptedAt()
+	}
+	return w.dueAt()
+}
+
 // backlog is a heap of waiting deliveries, the one due first on top; equal ones in the order in
 // which they were stored.
 type backlog []waiting
