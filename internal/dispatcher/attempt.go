@@ -140,9 +140,7 @@ func (d *Dispatcher) giveBack(t *task, due time.Time) {
 	if !due.IsZero() {
 		w.due = due.UnixMilli()
 	}
-	if t.kind() == delivery.KindEvent {
-		d.active--
-	}
+	d.deactivate(w)
 	d.shelveAt(t.lane, w)
 }
 

@@ -119,8 +119,8 @@ type Dispatcher struct {
 	flushSignal chan struct{}
 	// changed holds the state to be stored.
 	changed map[eventlog.StateKey][]byte
-	// active counts stored deliveries that are in memory, dead-letter deliveries apart.
-	active int64
+	// active holds the stored deliveries that are in memory, by sequence, dead-letter deliveries apart.
+	active map[uint64]waiting
 	usage  usage
 	// full says that the storage has no more room for events. admitted is how many bytes of them were let in by
 	// this run, lookAt how many of them have the storage looked at again, and admitTo how many may be until then.
@@ -128,10 +128,11 @@ type Dispatcher struct {
 	admitted, lookAt, admitTo int64
 	// lastDead is the newest dead letter that is stored, and flushed the newest flush.
 	lastDead, flushed uint64
-	// storedFloor is the floor of the newest flush, composed how many deliveries the flush under way
-	// takes out of the window, and countersFlush the flush that the stored figures are as of, or will be.
+	// composed are the deliveries that the flush under way takes out of the window.
+	composed []*task
+	// storedFloor is the floor of the newest flush, and countersFlush the flush that the stored figures are as
+	// of, or will be.
 	storedFloor                    uint64
-	composed                       int64
 	countersFlush, countersPending uint64
 	// madeUp counts the records that recovery made up and no flush holds yet.
 	madeUp int
@@ -195,7 +196,7 @@ func New(o Options) (*Dispatcher, error) {
 		quit: make(chan struct{}), done: make(chan struct{}), recordedAll: make(chan struct{}), replaced: removals{signal: make(chan struct{}, 1)},
 		loaded: make(chan struct{}), failure: make(chan struct{}), flushSignal: make(chan struct{}, 1), reportSignal: make(chan struct{}, 1),
 		subs: map[delivery.Name]*subscription{}, lanes: map[delivery.Name]*lane{},
-		circuits: map[circuitKey]*circuit{}, changed: map[eventlog.StateKey][]byte{},
+		circuits: map[circuitKey]*circuit{}, changed: map[eventlog.StateKey][]byte{}, active: map[uint64]waiting{},
 		carried: map[uint64][]uint64{}, usage: newUsage(o.Log.MaxBytes()), trimSignal: make(chan struct{}, 1),
 	}
 	d.room = sync.NewCond(&d.mu)

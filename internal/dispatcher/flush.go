@@ -267,7 +267,7 @@ func (d *Dispatcher) compose(c *checkpoint, ops []*op) (*deliverylog.Flush, []*e
 		if o.task != nil && o.task.entry != nil {
 			o.settledEntry, o.task.entry = o.task.entry, nil
 			d.window.recorded(o.settledEntry)
-			d.composed++
+			d.composed = append(d.composed, o.task)
 		}
 	}
 	settled := d.window.settle()
@@ -305,7 +305,7 @@ func (d *Dispatcher) recorded(seq uint64, ops []*op, settled []*entry) []uint64 
 		}
 		d.usage.settle(e)
 	}
-	d.flushed, d.storedFloor, d.composed = seq, d.window.floor, 0
+	d.flushed, d.storedFloor, d.composed = seq, d.window.floor, nil
 	d.room.Broadcast()
 	return remove
 }
@@ -336,9 +336,7 @@ func (d *Dispatcher) replace(o *op) uint64 {
 	deadLetter := t.kind() == delivery.KindDeadLetter
 	if before.seq != 0 {
 		d.usage.add(t.sub.name.Namespace, -before.size())
-		if !deadLetter {
-			d.active--
-		}
+		d.deactivate(before)
 	}
 	switch {
 	case o.store != nil:
@@ -346,7 +344,7 @@ func (d *Dispatcher) replace(o *op) uint64 {
 		d.usage.add(t.sub.name.Namespace, w.size())
 		if o.stillInFlight {
 			t.waiting = w
-			d.active++
+			d.activate(w)
 		} else {
 			d.shelveAt(t.lane, w)
 		}

@@ -193,35 +193,23 @@ func (d *Dispatcher) Account() Account {
 	a := Account{
 		Matched: d.metrics.retired.Matched, Delivered: d.metrics.retired.Delivered,
 		DeadLettered: d.metrics.retired.DeadLettered, Circuits: map[breaker.State]int{}, Complete: d.scanned && d.madeUp == 0,
-		Memory: d.active, OverShare: d.overShares(),
+		OverShare: d.overShares(),
 	}
 	for _, s := range d.subs {
 		a.Matched += s.figures.Matched
 		a.Delivered += s.figures.Delivered
 		a.DeadLettered += s.figures.DeadLettered
 	}
-	oldest := func(at time.Time) { a.OldestPending = max(a.OldestPending, now.Sub(at)) }
-	stored := func(all []waiting) {
-		for _, w := range all {
-			if !w.isDeadLetter() {
-				a.Stored++
-				oldest(w.acceptedAt())
-			}
+	count := func(n *int64) func(*subscription, time.Time) {
+		return func(_ *subscription, accepted time.Time) {
+			*n++
+			a.OldestPending = max(a.OldestPending, now.Sub(accepted))
 		}
 	}
 	for _, l := range d.lanes {
-		stored(l.backlog)
-		for _, held := range l.held {
-			stored(held)
-		}
+		l.eachStored(count(&a.Stored))
 	}
-	for _, e := range d.window.entries[d.window.head:] {
-		for _, t := range e.tasks {
-			oldest(t.accepted)
-		}
-		a.Memory += int64(e.left)
-	}
-	a.Memory += d.composed
+	d.eachInMemory(count(&a.Memory))
 	for _, c := range d.circuits {
 		a.Circuits[c.breaker.State()]++
 	}

@@ -68,10 +68,13 @@ func (d *Dispatcher) facts(now time.Time) (endpoints []status.EndpointFacts, sub
 		return nil, nil
 	}
 	for _, s := range d.subs {
+		if !s.reportable() {
+			continue
+		}
 		if over := d.overShare(s.name.Namespace); over != s.overShare {
 			s.overShare, s.dirty = over, true
 		}
-		if s.lane != nil && s.delivering != d.health(s, now) {
+		if s.lane != nil && (s.dirty || s.delivering != d.health(s, now)) {
 			s.dirty, s.lane.dirty = true, true // the lane too: that is where the oldest is looked for
 		}
 	}
@@ -83,12 +86,15 @@ func (d *Dispatcher) facts(now time.Time) (endpoints []status.EndpointFacts, sub
 		l.dirty = false
 	}
 	for _, s := range d.subs {
-		if s.dirty && (s.spec != nil || s.invalid != nil) {
+		if s.dirty && s.reportable() {
 			subscriptions = append(subscriptions, d.subscriptionFacts(s, now, oldest[s]))
 		}
 	}
 	return endpoints, subscriptions
 }
+
+// reportable reports whether there is an object to report about.
+func (s *subscription) reportable() bool { return s.spec != nil || s.invalid != nil }
 
 // oldestPending finds the oldest pending delivery of each subscription that is to be reported.
 func (d *Dispatcher) oldestPending() map[*subscription]time.Time {
@@ -99,27 +105,11 @@ func (d *Dispatcher) oldestPending() map[*subscription]time.Time {
 		}
 	}
 	for _, l := range d.lanes {
-		if !l.dirty {
-			continue
-		}
-		for _, w := range l.backlog {
-			if !w.isDeadLetter() {
-				note(w.sub, w.acceptedAt())
-			}
-		}
-		for s, held := range l.held {
-			for _, w := range held {
-				note(s, w.acceptedAt())
-			}
+		if l.dirty {
+			l.eachStored(note)
 		}
 	}
-	for _, e := range d.window.entries[d.window.head:] {
-		for _, t := range e.tasks {
-			if t.state != taskSettling {
-				note(t.sub, t.accepted)
-			}
-		}
-	}
+	d.eachInMemory(note)
 	return oldest
 }
 

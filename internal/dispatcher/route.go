@@ -188,8 +188,8 @@ func (d *Dispatcher) pump(l *lane, now time.Time) {
 // start counts a task that leaves the backlog, and announces the probe that it may be. The caller holds the mutex.
 func (d *Dispatcher) start(t *task) {
 	d.probed(t)
-	if t.waiting.seq != 0 && t.kind() == delivery.KindEvent {
-		d.active++
+	if t.waiting.seq != 0 {
+		d.activate(t.waiting)
 	}
 }
 

@@ -102,9 +102,7 @@ func (d *Dispatcher) overdue(now time.Time) []ending {
 				return false
 			}
 			batch = append(batch, ending{l, w, reason})
-			if !w.isDeadLetter() {
-				d.active++
-			}
+			d.activate(w)
 			return true
 		}
 		l.backlog.extract(take)
@@ -158,9 +156,7 @@ func (d *Dispatcher) end(x ending, now time.Time) {
 		if !errors.Is(err, eventlog.ErrUnavailable) {
 			d.logger.Error("Failed to read waiting delivery", "sequence", x.w.seq, "error", err)
 		}
-		if !x.w.isDeadLetter() {
-			d.active--
-		}
+		d.deactivate(x.w)
 		x.w.due = now.Add(time.Minute).UnixMilli()
 		d.shelveAt(x.lane, x.w)
 		return

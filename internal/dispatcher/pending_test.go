@@ -1,0 +1,110 @@
+// Copyright The Posthorn Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package dispatcher
+
+import (
+	"net/http"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/posthorn-dev/posthorn/internal/delivery"
+	"github.com/posthorn-dev/posthorn/internal/status"
+)
+
+// endpointFactsOf are the facts of an endpoint that are reported now, as if it had changed.
+func (s *system) endpointFactsOf(name delivery.Name) status.EndpointFacts {
+	s.t.Helper()
+	for range 100 { // the dispatcher may have reported the change by then
+		s.d.mu.Lock()
+		s.d.lanes[name].dirty = true
+		s.d.mu.Unlock()
+		endpoints, _ := s.d.facts(time.Now())
+		for _, f := range endpoints {
+			if f.Name == name {
+				return f
+			}
+		}
+	}
+	s.t.Errorf("nothing is reported of endpoint %s", name)
+	return status.EndpointFacts{}
+}
+
+func TestOldestPending_StaysWhenTheSubscriptionAloneChanges(t *testing.T) {
+	s := start(t, nil)
+	s.one(newReceiver(t, nil))
+	s.changeEndpoint(func(e *delivery.Endpoint) { e.Suspended = true })
+	s.send("team-a", 5)
+	s.stored(5)
+	name := s.subs[0].Name
+	s.eventually("the oldest is reported", func() bool { return !s.reports.subscription(name).Counts.OldestPending.IsZero() })
+	s.d.facts(time.Now()) // nothing is left to be reported
+	s.changeSubscription(func(*delivery.Subscription) {})
+	s.eventually("the change is reported", func() bool { return s.reports.subscription(name).Generation == 2 })
+	if f := s.reports.subscription(name); f.Counts.Pending != 5 || f.Counts.OldestPending.IsZero() {
+		t.Errorf("%d deliveries are pending, the oldest since %v", f.Counts.Pending, f.Counts.OldestPending)
+	}
+}
+
+func TestOldestPending_CountsWhatCameFromStorage(t *testing.T) {
+	release := make(chan struct{})
+	r := newReceiver(t, func(http.ResponseWriter, *http.Request, int) { <-release })
+	s := start(t, nil)
+	s.one(r)
+	s.changeEndpoint(func(e *delivery.Endpoint) { e.Suspended = true })
+	s.send("team-a", 1)
+	s.stored(1)
+	s.changeEndpoint(func(e *delivery.Endpoint) { e.Suspended = false })
+	s.eventually("it is in flight", r.got(1))
+	a := s.d.Account()
+	if a.Stored != 0 || a.Memory != 1 {
+		t.Errorf("account %+v, want one in memory", a)
+	}
+	if a.OldestPending <= 0 {
+		t.Error("the age of the oldest is that of nothing")
+	}
+	if f := s.factsOf(s.subs[0].Name, time.Now()); f.Counts.OldestPending.IsZero() {
+		t.Error("the subscription has no oldest")
+	}
+	if f := s.endpointFactsOf(s.endpoints[0].Name); f.Counts.OldestPending.IsZero() {
+		t.Error("the endpoint has no oldest")
+	}
+	close(release)
+	s.delivered(1)
+	if a := s.d.Account(); a.OldestPending != 0 {
+		t.Errorf("nothing is pending, and the oldest is %s old", a.OldestPending)
+	}
+}
+
+func TestOldestPending_IsThereAsLongAsAnythingIsPending(t *testing.T) {
+	const n = 300
+	r := newReceiver(t, func(w http.ResponseWriter, _ *http.Request, n int) {
+		if n%3 == 0 {
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
+	})
+	s := start(t, nil)
+	s.one(r)
+	s.changeEndpoint(func(e *delivery.Endpoint) { e.Concurrency = 2 })
+	ended := make(chan struct{})
+	var looking sync.WaitGroup
+	looking.Go(func() {
+		for {
+			f := s.factsOf(s.subs[0].Name, time.Now())
+			if (f.Counts.Pending > 0) == f.Counts.OldestPending.IsZero() {
+				t.Errorf("%d deliveries are pending, the oldest since %v", f.Counts.Pending, f.Counts.OldestPending)
+				return
+			}
+			select {
+			case <-ended:
+				return
+			default:
+			}
+		}
+	})
+	s.send("team-a", n)
+	s.eventually("all ended", func() bool { a := s.d.Account(); return a.Delivered+a.DeadLettered == n })
+	close(ended)
+	looking.Wait()
+}
