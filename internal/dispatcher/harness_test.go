@@ -47,8 +47,9 @@ type system struct {
 	endpoints []*delivery.Endpoint
 	subs      []*delivery.Subscription
 	accepted  int
-	// maxBytes is what the log may take.
-	maxBytes int64
+	// maxBytes is what the log may take, and logOptions, which may be nil, changes its other options.
+	maxBytes   int64
+	logOptions func(*eventlog.Options)
 }
 
 // start runs a dispatcher on a fresh log.
@@ -83,8 +84,12 @@ func (s *system) up() {
 	if os.Getenv("POSTHORN_TEST_LOG") != "" {
 		logger = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	}
+	of := eventlog.Options{Dir: s.dir, Logger: logger, MaxBytes: s.maxBytes}
+	if s.logOptions != nil {
+		s.logOptions(&of)
+	}
 	var err error
-	if s.log, err = eventlog.Open(s.t.Context(), eventlog.Options{Dir: s.dir, Logger: logger, MaxBytes: s.maxBytes}); err != nil {
+	if s.log, err = eventlog.Open(s.t.Context(), of); err != nil {
 		s.t.Fatal(err)
 	}
 	policy, err := egress.NewPolicy(egress.Rules{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}})

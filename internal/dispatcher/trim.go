@@ -52,12 +52,28 @@ func (d *Dispatcher) trim(now time.Time, old bool) error {
 	defer cancel()
 	err := d.catchUp(ctx)
 	if err == nil {
+		err = d.forgetExpired(ctx)
+	}
+	if err == nil {
 		err = errors.Join(d.trimShares(ctx), d.trimSizes(ctx))
 	}
 	if old {
 		err = errors.Join(err, d.trimEvents(ctx, now), d.trimAttempts(ctx, now))
 	}
 	return err
+}
+
+// forgetExpired has the ledger forget the dead letters that the engine has removed by itself: for their age, or
+// since there were more than retention.deadLetters allows. It removes no events.
+func (d *Dispatcher) forgetExpired(ctx context.Context) error {
+	first, err := d.log.FirstDeadLetter(ctx)
+	if err != nil {
+		return err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.usage.dead.cut(first)
+	return nil
 }
 
 // trimEvents removes settled events that are old; never one above the floor.
