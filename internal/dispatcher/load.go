@@ -312,6 +312,7 @@ func (d *Dispatcher) newPositions(last uint64) map[delivery.Name]position {
 		}
 		if known, ok := d.restored.positions[name]; ok && known.UID == s.spec.UID {
 			s.start, s.uid, s.positioned, s.dirty = known.Start, known.UID, true, true
+			d.miss(s.lane)
 			continue
 		}
 		if s.lane.endpoint == nil || !s.lane.endpoint.AdmitsNamespace(name.Namespace) {
@@ -322,6 +323,16 @@ func (d *Dispatcher) newPositions(last uint64) map[delivery.Name]position {
 		begun[name] = p
 	}
 	return begun
+}
+
+// miss begins the hold of an endpoint that an earlier run had, by the position of a subscription to it, and that was
+// deleted while none ran. A healthy endpoint has no state by which the lane would know.
+func (d *Dispatcher) miss(l *lane) {
+	if l.endpoint != nil || l.invalid != nil || !d.restored.endpoints[l.name].Gone.IsZero() {
+		return
+	}
+	l.seen = true
+	d.saveEndpoint(l)
 }
 
 // encode is a value as JSON. Only values that always encode are given to it.
