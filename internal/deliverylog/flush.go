@@ -91,11 +91,12 @@ func decodeFlush(b []byte) (*Flush, error) {
 
 // Log is the attempt log over an event log.
 type Log struct {
-	log *eventlog.Log
+	log    *eventlog.Log
+	bounds bounds
 }
 
 // New returns the attempt log that is kept in the event log.
-func New(l *eventlog.Log) *Log { return &Log{l} }
+func New(l *eventlog.Log) *Log { return &Log{l, defaultBounds} }
 
 // Append stores a shard's next flush and returns its sequence. expected is the sequence of the one
 // before; eventlog.ErrFenced means that the shard has another owner.

@@ -40,17 +40,29 @@ type Page struct {
 	// Next is the cursor of the following page; empty when there is none. A page may be short, or
 	// empty, and still have a following one: a query looks at a bounded number of records.
 	Next string
+	// Unreadable counts what was passed over, since this build cannot read it: it may be damaged, or of a later
+	// release.
+	Unreadable int
 }
 
-// Sizes of a page, and what one query reads at most: records are not indexed by what queries ask
-// for, and a query for something rare must not read a week of flushes in one go.
+// Sizes of a page, and of one answer of the engine.
 const (
 	defaultLimit   = 100
 	maxLimit       = 1_000
 	flushesPerRead = 200
-	maxFlushes     = 20_000
-	deadPerRead    = 500
+	deadPerRead    = 200
 )
+
+// bounds are what one query reads at most: records are not indexed by what queries ask for, and a query for
+// something rare must not read a week of flushes in one go.
+type bounds struct {
+	flushes, deadLetters int
+	// deadBytes bounds the dead letters, too: each holds its event.
+	deadBytes int
+}
+
+// defaultBounds are read in a few seconds.
+var defaultBounds = bounds{flushes: 20_000, deadLetters: 20_000, deadBytes: 256 << 20}
 
 // ErrCursor appears when a cursor is not one that a page had.
 var ErrCursor = errors.New("cursor is not one of this log")
@@ -71,7 +83,7 @@ func (l *Log) Query(ctx context.Context, q Query) (Page, error) {
 	limit := q.limit()
 	var page Page
 	for read := 0; at.seq >= first && at.seq > 0; {
-		if read >= maxFlushes {
+		if read >= l.bounds.flushes {
 			page.Next = at.String()
 			return page, nil
 		}
@@ -88,9 +100,7 @@ func (l *Log) Query(ctx context.Context, q Query) (Page, error) {
 			if !q.Since.IsZero() && m.Time.Before(q.Since) {
 				return page, nil // a flush holds nothing younger than itself
 			}
-			if err := q.take(m, &at, limit, &page); err != nil {
-				return Page{}, err
-			}
+			q.take(m, &at, limit, &page)
 			if len(page.Items) == limit {
 				page.Next = at.String()
 				return page, nil
@@ -102,100 +112,28 @@ func (l *Log) Query(ctx context.Context, q Query) (Page, error) {
 }
 
 // take adds what is wanted of a flush to the page, newest first, and moves the cursor behind it.
-func (q *Query) take(m eventlog.Message, at *cursor, limit int, page *Page) error {
+func (q *Query) take(m eventlog.Message, at *cursor, limit int, page *Page) {
 	f, err := decodeFlush(m.Data)
 	if err != nil {
-		return err
+		page.Unreadable++
+		return
 	}
 	for i := len(f.Records) - 1 - at.skip; i >= 0; i-- {
 		at.skip++
 		if q.wants(&f.Records[i]) {
 			page.Items = append(page.Items, f.Records[i])
 			if len(page.Items) == limit {
-				return nil
+				return
 			}
 		}
 	}
-	return nil
-}
-
-// DeadLetters reads a page of the dead letters, newest first.
-func (l *Log) DeadLetters(ctx context.Context, q Query) (Page, error) {
-	before, err := parseCursor(q.Cursor)
-	if err != nil {
-		return Page{}, err
-	}
-	var all []delivery.Record
-	var seqs []uint64
-	for from, end := uint64(1), false; !end; {
-		found, err := l.log.DeadLettersFrom(ctx, q.Namespace, from, deadPerRead)
-		if err != nil {
-			return Page{}, err
-		}
-		for _, m := range found {
-			from = m.Seq + 1
-			if before.seq != 0 && m.Seq >= before.seq {
-				end = true
-				break
-			}
-			r, err := deadLetter(m.Data)
-			if err != nil {
-				return Page{}, err
-			}
-			if q.wants(&r) {
-				all, seqs = append(all, r), append(seqs, m.Seq)
-			}
-		}
-		if keep := q.limit() + 1; len(all) > keep {
-			all, seqs = slices.Clone(all[len(all)-keep:]), slices.Clone(seqs[len(seqs)-keep:])
-		}
-		end = end || len(found) == 0
-	}
-	page := Page{}
-	if len(all) > q.limit() {
-		page.Next = cursor{seq: seqs[1]}.String()
-		all = all[1:]
-	}
-	slices.Reverse(all)
-	page.Items = all
-	return page, nil
-}
-
-// deadLetter shows a stored dead letter as the record that ended it.
-func deadLetter(data []byte) (delivery.Record, error) {
-	s, err := delivery.DecodeStored(data)
-	if err != nil {
-		return delivery.Record{}, err
-	}
-	e, err := event.DecodeRecord(s.Event)
-	if err != nil {
-		return delivery.Record{}, err
-	}
-	return delivery.Record{
-		EventSeq: s.EventSeq, Subscription: s.Subscription, Kind: s.Kind, Endpoint: s.Endpoint,
-		EventID: e.ID, EventType: e.Type, DeliveryID: delivery.ID(e, s.Subscription, s.Kind),
-		Attempt: s.Attempts, Time: s.DeadAt, Outcome: delivery.OutcomeDeadLettered,
-		StatusCode: s.LastStatus, Reason: s.LastReason, DeadLetter: s.DeadLetter,
-	}, nil
 }
 
 // Event finds the event of a delivery that the log knows, by the delivery's id; eventlog.ErrNotFound
 // when neither the dead letters nor the event log have it any more.
 func (l *Log) Event(ctx context.Context, namespace, deliveryID string) (*event.Event, error) {
-	for from := uint64(1); ; {
-		found, err := l.log.DeadLettersFrom(ctx, namespace, from, deadPerRead)
-		if err != nil {
-			return nil, err
-		}
-		for _, m := range found {
-			from = m.Seq + 1
-			if e, ok := deadEvent(m.Data, deliveryID); ok {
-				return e, nil
-			}
-		}
-		if len(found) == 0 {
-			break
-		}
+	if e, err := l.deadEvent(ctx, namespace, deliveryID); err != nil || e != nil {
+		return e, err
 	}
 	q := Query{Namespace: namespace, Limit: maxLimit}
 	for {
@@ -213,19 +151,6 @@ func (l *Log) Event(ctx context.Context, namespace, deliveryID string) (*event.E
 		}
 		q.Cursor = page.Next
 	}
-}
-
-// deadEvent is the event of a stored dead letter, when it is the delivery that is looked for.
-func deadEvent(data []byte, deliveryID string) (*event.Event, bool) {
-	s, err := delivery.DecodeStored(data)
-	if err != nil {
-		return nil, false
-	}
-	e, err := event.DecodeRecord(s.Event)
-	if err != nil || delivery.ID(e, s.Subscription, s.Kind) != deliveryID {
-		return nil, false
-	}
-	return e, true
 }
 
 // stored reads one event of the event log.

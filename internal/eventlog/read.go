@@ -94,9 +94,18 @@ const directGet = "$JS.API.DIRECT.GET."
 // one reads one message directly, without a consumer; ErrNotFound when it is not there. It goes over the
 // connection's own inbox: a subscription for each would make room for as many answers as batches have.
 func (l *Log) one(ctx context.Context, stream string, r getRequest) (Message, error) {
+	m, err := l.first(ctx, stream, r)
+	if err != nil {
+		return Message{}, err
+	}
+	return direct(m)
+}
+
+// first is the first answer to a direct get; ErrNotFound when there is none.
+func (l *Log) first(ctx context.Context, stream string, r getRequest) (*nats.Msg, error) {
 	body, err := json.Marshal(r)
 	if err != nil {
-		return Message{}, fmt.Errorf("encode request: %w", err)
+		return nil, fmt.Errorf("encode request: %w", err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
 	defer cancel()
@@ -105,16 +114,35 @@ func (l *Log) one(ctx context.Context, stream string, r getRequest) (Message, er
 		if ctx.Err() != nil {
 			err = nats.ErrTimeout
 		}
-		return Message{}, classify("get", err)
+		return nil, classify("get", err)
 	}
 	switch m.Header.Get("Status") {
 	case "":
-		return direct(m)
+		return m, nil
 	case "404":
-		return Message{}, fmt.Errorf("get: %w", ErrNotFound)
+		return nil, fmt.Errorf("get: %w", ErrNotFound)
 	default:
-		return Message{}, fmt.Errorf("get: %w: %s", ErrUnavailable, m.Header.Get("Description"))
+		return nil, fmt.Errorf("get: %w: %s", ErrUnavailable, m.Header.Get("Description"))
 	}
+}
+
+// headerBehind is how many messages that a batch could hold are behind one of its messages.
+const headerBehind = "Nats-Num-Pending"
+
+// count is how many messages of the subjects that match a stream holds from the sequence on.
+func (l *Log) count(ctx context.Context, stream, filter string, from uint64) (uint64, error) {
+	m, err := l.first(ctx, stream, getRequest{Seq: max(from, 1), Batch: 1, NextFor: filter})
+	if errors.Is(err, ErrNotFound) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	behind, err := strconv.ParseUint(m.Header.Get(headerBehind), 10, 64)
+	if err != nil {
+		return 0, fmt.Errorf("read number of stored messages: %w", err)
+	}
+	return behind + 1, nil
 }
 
 // get reads a batch of messages directly. It returns ErrNotFound when there are none.

@@ -97,6 +97,11 @@ func (l *Log) DeadLettersFrom(ctx context.Context, namespace string, from uint64
 	})
 }
 
+// CountDeadLetters is how many dead letters of a namespace there are from the sequence on.
+func (l *Log) CountDeadLetters(ctx context.Context, namespace string, from uint64) (uint64, error) {
+	return l.count(ctx, streamDeadLetters, subjectDeadLetters+namespace+".>", from)
+}
+
 // page is get, with nothing found as an empty answer.
 func (l *Log) page(ctx context.Context, stream string, r getRequest) ([]Message, error) {
 	found, err := l.get(ctx, stream, r)

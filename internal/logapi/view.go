@@ -21,6 +21,8 @@ type pageView struct {
 	Items []recordView `json:"items"`
 	// Next is the cursor of the next page; absent on the last one.
 	Next string `json:"next,omitempty"`
+	// Unreadable counts what is missing, since it could not be read; absent when nothing is.
+	Unreadable int `json:"unreadable,omitempty"`
 }
 
 // recordView is one attempt, or a step without one.
@@ -45,7 +47,7 @@ type recordView struct {
 }
 
 func newPageView(page deliverylog.Page) pageView {
-	view := pageView{Items: make([]recordView, len(page.Items)), Next: page.Next}
+	view := pageView{Items: make([]recordView, len(page.Items)), Next: page.Next, Unreadable: page.Unreadable}
 	for i := range page.Items {
 		view.Items[i] = newRecordView(&page.Items[i])
 	}
