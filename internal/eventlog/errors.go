@@ -24,12 +24,13 @@ var (
 	ErrNotFound = errors.New("not found in the event log")
 )
 
-// Error codes of the JetStream API that mean a full store, and a failed expectation.
+// Error codes of the JetStream API that mean a full store, and failed expectations.
 const (
 	codeInsufficientResources = 10023
 	codeStoreFailed           = 10077 // "maximum bytes exceeded" and its like
 	codeStorageExceeded       = 10047
 	codeWrongLastSequence     = 10071
+	codeOtherStream           = 10060
 )
 
 // classify turns an error of the client into one of this package's sentinels, wrapped.

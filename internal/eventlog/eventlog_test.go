@@ -151,16 +151,24 @@ func TestLog_ScansLargeStreamsToTheirEnd(t *testing.T) {
 	if _, err := l.Append(t.Context(), "a", records); err != nil {
 		t.Fatal(err)
 	}
-	n := 0
-	if err := l.RecentEvents(t.Context(), time.Now().Add(-time.Hour), 4_500, func(eventlog.Message) { n++ }); err != nil {
-		t.Fatal(err)
-	}
-	if n != 4_500 {
-		t.Errorf("scanned %d events, want 4,500", n)
-	}
-	n = 0
-	if err := l.RecentEvents(t.Context(), time.Now().Add(time.Hour), 4_500, func(eventlog.Message) { n++ }); err != nil || n != 0 {
-		t.Errorf("scanned %d events of the future (%v), want none", n, err)
+	for name, tc := range map[string]struct {
+		after uint64
+		since time.Time
+		want  int
+	}{
+		"the newest":             {0, time.Now().Add(-time.Hour), 4_500},
+		"those behind an event":  {4_000, time.Now().Add(-time.Hour), 1_000},
+		"those behind the last":  {5_000, time.Now().Add(-time.Hour), 0},
+		"those of the next hour": {0, time.Now().Add(time.Hour), 0},
+	} {
+		n := 0
+		last, err := l.RecentEvents(t.Context(), tc.after, tc.since, 4_500, func(eventlog.Message) { n++ })
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n != tc.want || last != 5_000 {
+			t.Errorf("%s: scanned %d events up to %d, want %d up to 5,000", name, n, last, tc.want)
+		}
 	}
 }
 

@@ -5,6 +5,7 @@ package eventlog
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -22,10 +23,12 @@ type Message struct {
 }
 
 // Append stores the records of one namespace's events and returns once each is durable, with their
-// sequences. On an error the sequence of a record that was not stored is 0, and the others are
-// stored all the same: a producer that tries again relies on deduplication.
+// sequences. On an error the sequence of a record that is not known to be stored is 0, and the others
+// are stored all the same: a producer that tries again relies on deduplication.
 //
-// Errors: ErrFull, ErrUnavailable. While Health reports one of them, nothing is tried.
+// ErrFull means that each record without a sequence was refused. After any other error, such as
+// ErrUnavailable, it may be stored nevertheless, or later: RecentEvents tells. While Health reports
+// one of the two, nothing is tried.
 func (l *Log) Append(ctx context.Context, namespace string, records [][]byte) ([]uint64, error) {
 	if err := l.Health(); err != nil {
 		return make([]uint64, len(records)), fmt.Errorf("append event: %w", err)
@@ -39,7 +42,7 @@ func (l *Log) Append(ctx context.Context, namespace string, records [][]byte) ([
 	var failed error
 	for i, a := range acks {
 		seq, err := a.Wait(ctx)
-		if err != nil && failed == nil {
+		if err != nil && (failed == nil || errors.Is(failed, ErrFull)) {
 			failed = fmt.Errorf("append event: %w", err)
 		}
 		seqs[i] = seq
@@ -54,8 +57,8 @@ type Ack struct {
 }
 
 // publish sends a message without waiting for its acknowledgement.
-func publish(js jetstream.JetStream, subject string, data []byte) Ack {
-	future, err := js.PublishAsync(subject, data)
+func publish(js jetstream.JetStream, subject string, data []byte, opts ...jetstream.PublishOpt) Ack {
+	future, err := js.PublishAsync(subject, data, opts...)
 	return Ack{future, err}
 }
 
@@ -83,8 +86,8 @@ func (l *Log) LastEvent(ctx context.Context) (uint64, error) {
 	return info.State.LastSeq, nil
 }
 
-// subjectSkipped is the subject of what SkipEvents stores. An underscore is in no namespace's name.
-const subjectSkipped = subjectEvents + "_"
+// subjectNoEvent is the subject of what goes to the stream and is no event. An underscore is in no namespace's name.
+const subjectNoEvent = subjectEvents + "_"
 
 // SkipEvents has every later event get a sequence above last, and returns how many sequences are skipped for it.
 // JetStream has no call for that on a stream that holds messages, so that many messages are stored and removed.
@@ -96,7 +99,7 @@ func (l *Log) SkipEvents(ctx context.Context, last uint64) (skipped uint64, err 
 	for newest < last {
 		acks := make([]Ack, min(last-newest, skipBatch))
 		for i := range acks {
-			acks[i] = publish(l.core, subjectSkipped, nil)
+			acks[i] = publish(l.core, subjectNoEvent, nil)
 		}
 		for _, a := range acks {
 			if newest, err = a.Wait(ctx); err != nil {
@@ -105,7 +108,7 @@ func (l *Log) SkipEvents(ctx context.Context, last uint64) (skipped uint64, err 
 			skipped++
 		}
 	}
-	return skipped, l.purge(ctx, l.events, "skip events", jetstream.WithPurgeSubject(subjectSkipped))
+	return skipped, l.purge(ctx, l.events, "skip events", jetstream.WithPurgeSubject(subjectNoEvent))
 }
 
 // skipBatch is how many messages SkipEvents sends at once.
@@ -156,24 +159,6 @@ func received(m jetstream.Msg) (Message, bool) {
 		return Message{}, false // not a message of a stream: nothing that we stored
 	}
 	return Message{Seq: meta.Sequence.Stream, Time: meta.Timestamp, Data: m.Data()}, true
-}
-
-// RecentEvents calls handle for the events stored since then, oldest first, but for the newest max
-// of them at most.
-func (l *Log) RecentEvents(ctx context.Context, since time.Time, most int, handle func(Message)) error {
-	info, err := l.info(ctx, l.events, "read recent events")
-	if err != nil {
-		return err
-	}
-	from := uint64(1)
-	if last := info.State.LastSeq; last > uint64(most) { //nolint:gosec // most is positive
-		from = last - uint64(most) + 1 //nolint:gosec // likewise
-	}
-	return l.scan(ctx, l.events, "", from, func(m Message) {
-		if !m.Time.Before(since) {
-			handle(m)
-		}
-	})
 }
 
 // TrimEvents removes the events below the sequence. The caller answers for their being settled.

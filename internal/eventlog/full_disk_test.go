@@ -119,6 +119,9 @@ func TestLog_GoesOnWhenAFullFileSystemHasRoomAgain(t *testing.T) {
 		}
 		return nil
 	})
+	if _, err := l.RecentEvents(t.Context(), 0, time.Time{}, 100, func(eventlog.Message) {}); !errors.Is(err, eventlog.ErrUnavailable) {
+		t.Errorf("error %v, want ErrUnavailable: what was written in part is not known before the engine starts again", err)
+	}
 
 	d.empty(t)
 	eventually(t, "no event was taken when there was room", add)

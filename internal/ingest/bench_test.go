@@ -30,8 +30,8 @@ func (nullLog) Append(_ context.Context, _ string, records [][]byte) ([]uint64, 
 	return seqs, nil
 }
 
-func (nullLog) RecentEvents(context.Context, time.Time, int, func(eventlog.Message)) error {
-	return nil
+func (nullLog) RecentEvents(context.Context, uint64, time.Time, int, func(eventlog.Message)) (uint64, error) {
+	return 0, nil
 }
 
 func (nullLog) GetKey(context.Context, string) ([]byte, bool, error) { return nil, false, nil }

@@ -9,10 +9,10 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sync/singleflight"
 	"golang.org/x/time/rate"
 
 	"github.com/posthorn-dev/posthorn/internal/event"
-	"github.com/posthorn-dev/posthorn/internal/eventlog"
 	"github.com/posthorn-dev/posthorn/internal/problem"
 )
 
@@ -24,6 +24,8 @@ type Handler struct {
 	keys      keys
 	metrics   *metrics
 	recovered atomic.Bool
+	// reading has one request read for all that cannot go on in doubt.
+	reading singleflight.Group
 	// faults keeps an outage of the log from filling the process' own log.
 	faults rate.Sometimes
 }
@@ -53,14 +55,7 @@ func (h *Handler) Mount(mux *http.ServeMux) {
 // Recover reads from the log which events were stored lately, so that repetitions of them are
 // known. It may be called again after an error.
 func (h *Handler) Recover(ctx context.Context) error {
-	since := time.Now().Add(-h.options.Window)
-	err := h.options.Log.RecentEvents(ctx, since, h.options.WindowEntries, func(m eventlog.Message) {
-		// A record of a version that this build cannot read is one that it did not write.
-		if i, err := event.RecordIdentity(m.Data); err == nil {
-			h.window.restore(digestOfRecord(i), m.Time)
-		}
-	})
-	if err != nil {
+	if err := h.learn(ctx, doubt{}); err != nil {
 		return err
 	}
 	h.recovered.Store(true)

@@ -17,10 +17,13 @@ import (
 // Log is where events are stored. *eventlog.Log implements it.
 type Log interface {
 	// Append stores the records of a namespace's events. When it returns without an error, all are
-	// durable; with one, a sequence of 0 marks those that are not.
+	// durable; with one, a sequence of 0 marks those that are not known to be. They are not stored after
+	// eventlog.ErrFull; after any other error they may be, and RecentEvents tells.
 	Append(ctx context.Context, namespace string, records [][]byte) ([]uint64, error)
-	// RecentEvents calls handle for the newest events since a time, at most so many, oldest first.
-	RecentEvents(ctx context.Context, since time.Time, most int, handle func(eventlog.Message)) error
+	// RecentEvents calls handle for the events behind a sequence that were stored since a time, oldest
+	// first, at most for so many of the newest, and returns the newest sequence. What was given to Append
+	// before and is not among them will never be stored.
+	RecentEvents(ctx context.Context, after uint64, since time.Time, most int, handle func(eventlog.Message)) (last uint64, err error)
 	// GetKey and PutKey remember what came of an Idempotency-Key.
 	GetKey(ctx context.Context, key string) (value []byte, ok bool, err error)
 	PutKey(ctx context.Context, key string, value []byte) error

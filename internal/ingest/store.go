@@ -20,30 +20,24 @@ const storeRetryAfter = 5 * time.Second
 // store makes the events durable, but for those that already are, and returns how many those were.
 // An error means that at least one event is not known to be stored.
 func (h *Handler) store(ctx context.Context, namespace string, events []*event.Event) (duplicates int, err error) {
-	digests := make([]digest, len(events))
-	for i, e := range events {
-		digests[i] = digestOf(e)
-	}
-	c := h.window.claim(digests, time.Now())
-	if err := h.storeClaimed(ctx, namespace, events, digests, c); err != nil {
+	c, err := h.claim(ctx, events)
+	if err != nil {
 		return 0, err
 	}
-	if err := h.awaitOthers(ctx, digests, c); err != nil {
+	if err := h.storeClaimed(ctx, namespace, events, c); err != nil {
+		return 0, err
+	}
+	if err := h.awaitOthers(ctx, c); err != nil {
 		return 0, err
 	}
 	return len(events) - len(c.mine), nil
 }
 
 // storeClaimed appends the events that are the request's own, and settles the claim however it ends.
-func (h *Handler) storeClaimed(
-	ctx context.Context, namespace string, events []*event.Event, digests []digest, c claim,
-) (err error) {
+func (h *Handler) storeClaimed(ctx context.Context, namespace string, events []*event.Event, c claim) (err error) {
 	var seqs []uint64
-	defer func() {
-		h.window.settle(c, digests, time.Now(), func(i int) bool {
-			return err == nil || i < len(seqs) && seqs[i] != 0
-		})
-	}()
+	doubtful := false
+	defer func() { h.window.settle(c, time.Now(), seqs, doubtful) }()
 	if len(c.mine) == 0 {
 		return nil
 	}
@@ -59,6 +53,7 @@ func (h *Handler) storeClaimed(
 	defer cancel()
 	seqs, err = h.options.Log.Append(ctx, namespace, records)
 	if err != nil {
+		doubtful = !errors.Is(err, eventlog.ErrFull)
 		h.giveBack(namespace, records, seqs)
 	}
 	return logProblem(err)
@@ -104,14 +99,14 @@ func (h *Handler) giveBack(namespace string, records [][]byte, seqs []uint64) {
 }
 
 // awaitOthers waits for the requests that are storing the same events.
-func (h *Handler) awaitOthers(ctx context.Context, digests []digest, c claim) error {
+func (h *Handler) awaitOthers(ctx context.Context, c claim) error {
 	for _, o := range c.others {
 		select {
 		case <-o.flight.done:
 		case <-ctx.Done():
 			return errGone
 		}
-		if !h.window.has(digests[o.index]) {
+		if !h.window.has(c.digests[o.index]) {
 			return problem.Unavailable.New("Another request was storing the same event and failed; try again.").
 				After(storeRetryAfter)
 		}

@@ -178,7 +178,7 @@ func (r *reply) want(t testing.TB, status int) *reply {
 func storedEvents(t testing.TB, l ingest.Log) []*event.Event {
 	t.Helper()
 	var events []*event.Event
-	err := l.RecentEvents(t.Context(), time.Time{}, 1_000_000, func(m eventlog.Message) {
+	_, err := l.RecentEvents(t.Context(), 0, time.Time{}, 1_000_000, func(m eventlog.Message) {
 		e, err := event.DecodeRecord(m.Data)
 		if err != nil {
 			t.Error(err)

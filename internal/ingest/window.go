@@ -45,6 +45,15 @@ type window struct {
 	first   int
 	count   int
 	flights map[digest]*flight
+	last    uint64 // the newest sequence of the log that was heard of
+	doubt   doubt
+}
+
+// doubt is about events that the log did not confirm: those of so many requests may be stored behind a
+// sequence, or not. Nothing can be claimed before the log was read from there.
+type doubt struct {
+	after    uint64
+	requests int
 }
 
 // entry is one stored event.
@@ -67,7 +76,10 @@ func newWindow(span time.Duration, entries int, m *metrics) *window {
 
 // claim is what a request may store and what it must wait for. Indexes are those of its digests.
 type claim struct {
-	flight *flight
+	digests []digest
+	flight  *flight
+	// after is a sequence of the log behind which the events will be.
+	after uint64
 	// mine are the events that nobody else has stored or is storing.
 	mine []int
 	// others are the events that another request is storing, with that request.
@@ -79,13 +91,17 @@ type other struct {
 	flight *flight
 }
 
-// claim decides about all events of a request at once. Since a request stores what is its own
-// before it waits for others, requests that overlap never wait for each other.
-func (w *window) claim(digests []digest, now time.Time) claim {
+// claim decides about all events of a request at once; false means that there is a doubt to be resolved
+// first. Since a request stores what is its own before it waits for others, requests that overlap never
+// wait for each other.
+func (w *window) claim(digests []digest, now time.Time) (c claim, ok bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.doubt.requests > 0 {
+		return claim{}, false
+	}
 	w.expire(now)
-	c := claim{flight: &flight{done: make(chan struct{})}}
+	c = claim{digests: digests, flight: &flight{done: make(chan struct{})}, after: w.last}
 	for i, d := range digests {
 		if _, ok := w.stored[d]; ok {
 			continue
@@ -99,20 +115,46 @@ func (w *window) claim(digests []digest, now time.Time) claim {
 			c.others = append(c.others, other{i, f})
 		}
 	}
-	return c
+	return c, true
 }
 
-// settle ends a claim: the events that ok reports, by their place in mine, are stored.
-func (w *window) settle(c claim, digests []digest, now time.Time, ok func(i int) bool) {
+// settle ends a claim. Those of mine that have a sequence are stored; the others are not, unless there
+// is a doubt about them.
+func (w *window) settle(c claim, now time.Time, seqs []uint64, doubtful bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for i, index := range c.mine {
-		delete(w.flights, digests[index])
-		if ok(i) {
-			w.add(digests[index], now)
+		delete(w.flights, c.digests[index])
+		if i < len(seqs) && seqs[i] != 0 {
+			w.add(c.digests[index], now)
+			w.last = max(w.last, seqs[i])
 		}
 	}
+	if doubtful {
+		if w.doubt.requests == 0 || c.after < w.doubt.after {
+			w.doubt.after = c.after
+		}
+		w.doubt.requests++
+	}
 	close(c.flight.done)
+}
+
+// doubted returns the doubt that there is.
+func (w *window) doubted() doubt {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.doubt
+}
+
+// resolved takes note that the log was read from a doubt on up to a sequence. A request that went wrong
+// meanwhile leaves the doubt as it is, since its events may have come later.
+func (w *window) resolved(d doubt, last uint64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.last = max(w.last, last)
+	if w.doubt == d {
+		w.doubt = doubt{}
+	}
 }
 
 // has reports whether the event is stored.
@@ -123,7 +165,7 @@ func (w *window) has(d digest) bool {
 	return ok
 }
 
-// restore adds an event that was stored at that time, before the process started.
+// restore adds an event that was found in the log, stored at that time.
 func (w *window) restore(d digest, at time.Time) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -20,9 +20,8 @@ func testDigest(id string) digest {
 
 // remember stores an event now and reports whether it was new.
 func remember(w *window, id string) bool {
-	digests := []digest{testDigest(id)}
-	c := w.claim(digests, time.Now())
-	w.settle(c, digests, time.Now(), func(int) bool { return true })
+	c, _ := w.claim([]digest{testDigest(id)}, time.Now())
+	w.settle(c, time.Now(), []uint64{w.last + 1}, false)
 	return len(c.mine) == 1
 }
 
@@ -65,14 +64,50 @@ func TestWindow_ForgetsTheOldestBeyondItsBoundAndCountsIt(t *testing.T) {
 func TestWindow_ClaimThatFailedIsFreeAgain(t *testing.T) {
 	t.Parallel()
 	w := newWindow(10*time.Minute, 3, newMetrics(nil))
-	digests := []digest{testDigest("1"), testDigest("2")}
-	c := w.claim(digests, time.Now())
-	w.settle(c, digests, time.Now(), func(i int) bool { return i == 1 })
+	c, _ := w.claim([]digest{testDigest("1"), testDigest("2")}, time.Now())
+	w.settle(c, time.Now(), []uint64{0, 1}, false)
 	if !remember(w, "1") || remember(w, "2") {
 		t.Error("want event 1 to be new and event 2 to be known")
 	}
 	if len(w.flights) != 0 {
 		t.Errorf("%d flights are left", len(w.flights))
+	}
+}
+
+func TestWindow_LetsNothingBeClaimedBeforeEveryDoubtIsResolved(t *testing.T) {
+	t.Parallel()
+	w := newWindow(10*time.Minute, 3, newMetrics(nil))
+	remember(w, "1")
+	early, _ := w.claim([]digest{testDigest("2")}, time.Now())
+	remember(w, "3")
+	late, _ := w.claim([]digest{testDigest("4")}, time.Now())
+	w.settle(late, time.Now(), nil, true)
+	first := w.doubted()
+	w.settle(early, time.Now(), nil, true) // while the log is read for the first doubt
+	both := w.doubted()
+	if first != (doubt{after: 2, requests: 1}) || both != (doubt{after: 1, requests: 2}) {
+		t.Errorf("doubts %+v and %+v, want those behind 2 and 1", first, both)
+	}
+	for _, step := range []struct {
+		resolved doubt
+		want     bool
+	}{{first, false}, {both, true}} {
+		w.resolved(step.resolved, 5)
+		c, ok := w.claim([]digest{testDigest("5")}, time.Now())
+		if ok != step.want {
+			t.Errorf("with %+v resolved: claimed %t, want %t", step.resolved, ok, step.want)
+		}
+		if ok && c.after != 5 {
+			t.Errorf("the next doubt would be about what is behind %d, want 5", c.after)
+		}
+	}
+}
+
+func TestHandler_ReadsNothingWhenTheDoubtIsGone(t *testing.T) {
+	t.Parallel()
+	h := &Handler{window: newWindow(10*time.Minute, 3, newMetrics(nil))}
+	if err := h.resolve(t.Context()); err != nil { // it has no log to read
+		t.Error(err)
 	}
 }
 
