@@ -241,20 +241,6 @@ func TestStateKey_OfAnObjectIsThatOfEarlierBuilds(t *testing.T) {
 	}
 }
 
-func TestLog_RemembersIdempotencyKeysBoundedByNumber(t *testing.T) {
-	l := open(t, eventlog.Options{Dir: t.TempDir(), MaxKeys: 2})
-	for _, k := range []string{"a", "b", "c"} {
-		if err := l.PutKey(t.Context(), k, []byte("of "+k)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for k, want := range map[string]bool{"a": false, "b": true, "c": true} {
-		if v, ok, err := l.GetKey(t.Context(), k); err != nil || ok != want || ok && string(v) != "of "+k {
-			t.Errorf("key %s: %q %v (%v), want there: %v", k, v, ok, err, want)
-		}
-	}
-}
-
 func TestLog_PagesFlushesAndDeadLetters(t *testing.T) {
 	l := open(t, eventlog.Options{Dir: t.TempDir()})
 	last := uint64(0)

@@ -64,6 +64,7 @@ type Log struct {
 
 	events, waiting, deadLetters, attempts jetstream.Stream
 	keys, state                            jetstream.Stream
+	evictions                              keyEvictions
 }
 
 // Open starts the embedded engine in o.Dir and makes sure that its streams are there.
@@ -110,7 +111,11 @@ func (l *Log) open(ctx context.Context) error {
 	if l.core, err = l.client("posthorn-dispatcher"); err != nil {
 		return err
 	}
-	return l.createStreams(ctx)
+	if err := l.createStreams(ctx); err != nil {
+		return err
+	}
+	l.evictions.see(l.keys.CachedInfo().State, time.Now())
+	return nil
 }
 
 // client opens a connection with a JetStream client on it.

@@ -64,19 +64,3 @@ func (l *Log) State(ctx context.Context) (map[StateKey][]byte, error) {
 func (l *Log) RemoveState(ctx context.Context, k StateKey) error {
 	return l.purge(ctx, l.state, "remove state", jetstream.WithPurgeSubject(subjectState+k.String()))
 }
-
-// PutKey remembers what came of an Idempotency-Key, for Options.KeyAge. key is a subject token: the
-// caller hashes what the producer sent.
-func (l *Log) PutKey(ctx context.Context, key string, value []byte) error {
-	_, err := publish(l.producer, subjectKeys+key, value).Wait(ctx)
-	return err
-}
-
-// GetKey reads what came of an Idempotency-Key.
-func (l *Log) GetKey(ctx context.Context, key string) (value []byte, ok bool, err error) {
-	found, err := l.page(ctx, streamKeys, getRequest{Seq: 1, Batch: 1, NextFor: subjectKeys + key})
-	if err != nil || len(found) == 0 {
-		return nil, false, err
-	}
-	return found[0].Data, true, nil
-}

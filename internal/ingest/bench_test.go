@@ -38,6 +38,8 @@ func (nullLog) GetKey(context.Context, string) ([]byte, bool, error) { return ni
 
 func (nullLog) PutKey(context.Context, string, []byte) error { return nil }
 
+func (nullLog) EvictedKeys() uint64 { return 0 }
+
 // nowhere is a ResponseWriter that keeps nothing.
 type nowhere struct{ header http.Header }
 

@@ -36,6 +36,7 @@ func New(o Options) (*Handler, error) {
 		return nil, err
 	}
 	m := newMetrics(o.Registerer)
+	showEvictedKeys(o.Registerer, o.Log)
 	return &Handler{
 		options: o,
 		bodies:  bodies{limit: o.BodyMemory},

@@ -299,6 +299,29 @@ posthorn_ingest_events_total{result="refused"} 1
 	}
 }
 
+func TestHandler_CountsIdempotencyKeysThatFoundNoRoom(t *testing.T) {
+	registry := prometheus.NewRegistry()
+	h := newHandler(t, ingest.Options{Log: openLog(t, eventlog.Options{MaxKeys: 2}), Registerer: registry})
+	keyed := func(key string) *reply {
+		return send(t, h, request{
+			path: path + "/t", contentType: plain, body: "{}",
+			header: map[string]string{ingest.HeaderKey: key, ingest.HeaderID: "of " + key},
+		}).want(t, http.StatusAccepted)
+	}
+	for _, key := range []string{"1", "2", "3", "3", "4", "5"} {
+		keyed(key)
+	}
+	const name = "posthorn_ingest_idempotency_key_evictions_total"
+	want := `
+# HELP ` + name + ` Idempotency-Keys that were forgotten before their 24 hours, for want of room.
+# TYPE ` + name + ` counter
+` + name + ` 3
+`
+	if err := testutil.GatherAndCompare(registry, strings.NewReader(want), name); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestNew_RefusesOptionsThatMakeNoSense(t *testing.T) {
 	l := openLog(t, eventlog.Options{})
 	cases := map[string]ingest.Options{

@@ -73,6 +73,17 @@ func newMetrics(registerer prometheus.Registerer) *metrics {
 	return m
 }
 
+// showEvictedKeys registers what the log counts; a nil registerer leaves it unregistered.
+func showEvictedKeys(registerer prometheus.Registerer, l Log) {
+	if registerer == nil {
+		return
+	}
+	registerer.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
+		Name: "posthorn_ingest_idempotency_key_evictions_total",
+		Help: "Idempotency-Keys that were forgotten before their 24 hours, for want of room.",
+	}, func() float64 { return float64(l.EvictedKeys()) }))
+}
+
 // answered counts one answer. A code that is not listed counts as 500: there is none.
 func (m *metrics) answered(code int, took time.Duration) {
 	counter, ok := m.requests[code]

@@ -27,6 +27,8 @@ type Log interface {
 	// GetKey and PutKey remember what came of an Idempotency-Key.
 	GetKey(ctx context.Context, key string) (value []byte, ok bool, err error)
 	PutKey(ctx context.Context, key string, value []byte) error
+	// EvictedKeys counts those that were forgotten early, for want of room.
+	EvictedKeys() uint64
 }
 
 var _ Log = (*eventlog.Log)(nil)
