@@ -41,8 +41,8 @@ type dispatcher struct {
 	log bytes.Buffer
 }
 
-// startDispatcher runs the binary on free ports and returns once it says that it started.
-func startDispatcher(t *testing.T, cluster *rest.Config) *dispatcher {
+// startDispatcher runs the binary on free ports, with more flags, and returns once it says that it started.
+func startDispatcher(t *testing.T, cluster *rest.Config, flags ...string) *dispatcher {
 	t.Helper()
 	dir := t.TempDir()
 	config := filepath.Join(dir, "config.yaml")
@@ -53,10 +53,11 @@ func startDispatcher(t *testing.T, cluster *rest.Config) *dispatcher {
 	d := &dispatcher{t: t, http: &http.Client{Timeout: patience, Transport: &http.Transport{
 		TLSClientConfig: &tls.Config{InsecureSkipVerify: true},
 	}}}
-	d.cmd = exec.Command(binary,
+	d.cmd = exec.Command(binary, append([]string{
 		"--config", config, "--data-dir", filepath.Join(dir, "data"), "--kubeconfig", kubeconfig(t, cluster),
 		"--namespace", ownNamespace, "--ingest-address", "127.0.0.1:0", "--health-address", "127.0.0.1:0",
-		"--metrics-address", "127.0.0.1:0")
+		"--metrics-address", "127.0.0.1:0",
+	}, flags...)...)
 	stderr, err := d.cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
