@@ -86,8 +86,10 @@ clean: ## Remove what the build made here; the control plane's cache stays.
 
 ##@ Check
 
+# Of the other modules, which ./... does not reach, hack/image alone has tests.
 .PHONY: test
 test: controlplane ## Run all tests: pure code, suites on a real API server, the engine, both processes.
+	@go -C hack/image test ./...
 	KUBEBUILDER_ASSETS="$$(hack/controlplane.sh)" $(tool) gotestsum --format=pkgname-and-test-fails \
 		--format-hide-empty-pkg -- -timeout=20m $(TESTFLAGS) $(PACKAGES)
 
@@ -97,6 +99,7 @@ test-unit: ## Run the tests of the pure packages, in seconds.
 
 .PHONY: test-race
 test-race: controlplane ## Run all tests with the race detector; needs a C compiler.
+	@CGO_ENABLED=1 go -C hack/image test -race ./...
 	KUBEBUILDER_ASSETS="$$(hack/controlplane.sh)" CGO_ENABLED=1 $(tool) gotestsum --format=pkgname-and-test-fails \
 		--format-hide-empty-pkg -- -race -timeout=30m $(TESTFLAGS) $(PACKAGES)
 
@@ -124,6 +127,7 @@ lint: ## Run all linters, those of the API, the layers and the links included; P
 	@hack/verify-layers.sh
 	@hack/verify-links.sh
 	$(lint) run $(PACKAGES)
+	go -C hack/image tool -modfile=../tools/lint/go.mod golangci-lint-kube-api-linter run --config=../../.golangci.yml
 	$(helm) helm lint --strict --quiet charts/posthorn
 
 .PHONY: lint-fix
