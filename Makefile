@@ -123,11 +123,14 @@ bench: controlplane ## Measure speed and memory in one table; BENCH=drain,flow c
 	KUBEBUILDER_ASSETS="$$(hack/controlplane.sh)" bin/bench
 
 .PHONY: lint
-lint: ## Run all linters, those of the API, the layers and the links included; PACKAGES=./internal/retry/ for one.
+lint: helm-lint ## Run all linters, those of API, layers, links and chart included; PACKAGES=./internal/retry/ for one.
 	@hack/verify-layers.sh
 	@hack/verify-links.sh
 	$(lint) run $(PACKAGES)
 	go -C hack/image tool -modfile=../tools/lint/go.mod golangci-lint-kube-api-linter run --config=../../.golangci.yml
+
+.PHONY: helm-lint
+helm-lint: ## Run the linter of the chart alone.
 	$(helm) helm lint --strict --quiet charts/posthorn
 
 .PHONY: lint-fix
