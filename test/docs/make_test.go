@@ -4,9 +4,7 @@
 package docs_test
 
 import (
-	"os"
 	"os/exec"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -15,12 +13,7 @@ import (
 // TestMakeHelp_ListsEveryTarget holds what make help prints against the targets that the Makefile declares.
 func TestMakeHelp_ListsEveryTarget(t *testing.T) {
 	t.Parallel()
-	root := filepath.Join("..", "..")
-	makefile, err := os.ReadFile(filepath.Join(root, "Makefile"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	listed := helpOf(t, root)
+	makefile, listed := read(t, "Makefile"), helpOf(t)
 	declared := regexp.MustCompile(`(?m)^\.PHONY: (.+)$`).FindAllSubmatch(makefile, -1)
 	if len(declared) == 0 {
 		t.Fatal("the Makefile declares no target")
@@ -39,7 +32,7 @@ func TestMakeHelp_ListsEveryTarget(t *testing.T) {
 }
 
 // helpOf is what make help says of each target.
-func helpOf(t *testing.T, root string) map[string]string {
+func helpOf(t *testing.T) map[string]string {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "make", "--no-print-directory", "help")
 	cmd.Dir = root
