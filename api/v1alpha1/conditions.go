@@ -161,8 +161,9 @@ const (
 	ReasonResolved = "Resolved"
 	// ReasonServiceNotFound means that the Service of serviceRef does not exist.
 	ReasonServiceNotFound = "ServiceNotFound"
-	// ReasonServiceNotAllowed means that the Service is headless, has no selector or is an
-	// ExternalName: it could point anywhere.
+	// ReasonServiceNotAllowed means that the Service is of another type than ClusterIP (ExternalName,
+	// NodePort or LoadBalancer), is headless or has no selector, so that it could point anywhere, or
+	// that it has no ClusterIP yet.
 	ReasonServiceNotAllowed = "ServiceNotAllowed"
 	// ReasonPortNotFound means that the Service does not have the port of serviceRef.
 	ReasonPortNotFound = "PortNotFound"

@@ -76,6 +76,7 @@ var _ = Describe("The Service of an endpoint", func() {
 			s.Type, s.ExternalName = corev1.ServiceTypeExternalName, "metadata.internal"
 		}),
 		Entry("as a NodePort", hookv1.ReasonServiceNotAllowed, "NodePort", func(s *corev1.ServiceSpec) { s.Type = corev1.ServiceTypeNodePort }),
+		Entry("as a LoadBalancer", hookv1.ReasonServiceNotAllowed, "LoadBalancer", func(s *corev1.ServiceSpec) { s.Type = corev1.ServiceTypeLoadBalancer }),
 		Entry("with another port", hookv1.ReasonPortNotFound, "8080", func(s *corev1.ServiceSpec) { s.Ports[0].Port = 9090 }),
 		Entry("with a UDP port", hookv1.ReasonPortNotFound, "TCP", func(s *corev1.ServiceSpec) { s.Ports[0].Protocol = corev1.ProtocolUDP }),
 	)

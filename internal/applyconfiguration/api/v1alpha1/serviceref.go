@@ -13,8 +13,8 @@ import (
 // with apply.
 //
 // ServiceRef names a Service of the endpoint's own namespace. It must be of type ClusterIP and have a
-// selector: a headless or selectorless one and an ExternalName could point anywhere, and make
-// ServiceResolved False with the reason ServiceNotAllowed.
+// selector and an address: a headless or selectorless one and one of another type (ExternalName,
+// NodePort, LoadBalancer) make ServiceResolved False with the reason ServiceNotAllowed.
 type ServiceRefApplyConfiguration struct {
 	// name of the Service.
 	Name *apiv1alpha1.ObjectName `json:"name,omitempty"`
