@@ -44,7 +44,7 @@ storage:
   namespaceShares: {team-a: 50%, team-b: 2Mi}
 retention:
   events: {age: 1h, maxBytes: 1Mi}
-  attempts: {age: 2h}
+  attempts: {age: 2h, maxBytes: 1.5Gi}
   deadLetters: {age: 3h}
 ingest:
   rateLimit: {requests: 1000}
@@ -76,7 +76,7 @@ ingest:
 		},
 		Retention: config.Retention{
 			Events:      config.Keep{Age: time.Hour, MaxBytes: 1 << 20},
-			Attempts:    config.Keep{Age: 2 * time.Hour},
+			Attempts:    config.Keep{Age: 2 * time.Hour, MaxBytes: 3 << 29},
 			DeadLetters: config.Keep{Age: 3 * time.Hour},
 		},
 		Ingest: config.Ingest{
@@ -114,6 +114,7 @@ func TestParse_NamesEveryFieldAtFault(t *testing.T) {
 		"a delay that does not parse":  {file: "defaults: {retry: {delays: [1s, soon]}}", want: "defaults.retry.delays[1]"},
 		"a status that is a success":   {file: "defaults: {retry: {giveUpOn: [204]}}", want: "defaults.retry.giveUpOn[0]"},
 		"a size that is none":          {file: "storage: {maxBytes: much}", want: "storage.maxBytes"},
+		"a size of half a byte":        {file: "storage: {maxBytes: \"10.5\"}", want: "storage.maxBytes"},
 		"a share of more than all":     {file: "storage: {namespaceShare: 101%}", want: "storage.namespaceShare"},
 		"a share of nothing":           {file: "storage: {namespaceShares: {a: 0%}}", want: "storage.namespaceShares.a"},
 		"a way to write that is none":  {file: "storage: {sync: Never}", want: "storage.sync"},

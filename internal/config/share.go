@@ -48,8 +48,9 @@ func parseSize(s string) (int64, error) {
 	if err != nil {
 		return 0, fmt.Errorf("%q is not a size: write one such as 50Gi", s)
 	}
-	bytes, ok := q.AsInt64()
-	if !ok || bytes < 1 {
+	// Value rounds up. AsInt64 would refuse 1.5Gi, which is a whole number of bytes.
+	bytes := q.Value()
+	if bytes < 1 || q.CmpInt64(bytes) != 0 {
 		return 0, fmt.Errorf("%q is not a size: write one such as 50Gi", s)
 	}
 	return bytes, nil
