@@ -33,7 +33,7 @@ func TestChart_TheAPIServerTakesEveryObject(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{namespace, "team-a", "team-b"} {
+	for _, name := range []string{namespace, "team-a", "team-b", "123", "456"} {
 		if err := c.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}); err != nil {
 			t.Fatal(err)
 		}
@@ -50,17 +50,17 @@ func TestChart_TheAPIServerTakesEveryObject(t *testing.T) {
 	}
 	for name, values := range tests {
 		t.Run(name, func(t *testing.T) {
-			all := render(t, values...)
-			if len(all) < 20 {
-				t.Errorf("%d objects were rendered, want all of the chart", len(all))
-			}
-			for _, key := range slices.Sorted(maps.Keys(all)) {
-				if err := dryRun(t.Context(), c, all[key]); err != nil {
-					t.Errorf("%s: %v", key, err)
-				}
-			}
+			takes(t, c, render(t, values...))
 		})
 	}
+	t.Run("names of digits", func(t *testing.T) {
+		out, complaint, err := helmAs(t, "42", "123", `watchNamespaces=["123","456"]`, `ingest={"tls":{"secretName":"5"}}`,
+			`operator={"priorityClassName":"6"}`, `dispatcher={"persistence":{"storageClassName":"7"}}`)
+		if err != nil {
+			t.Fatalf("%v: %s", err, complaint)
+		}
+		takes(t, c, parse(t, out))
+	})
 	t.Run("and refuses what it does not know", func(t *testing.T) {
 		all := render(t)
 		wrong := all["Service/"+namespace+"/posthorn"]
@@ -71,6 +71,19 @@ func TestChart_TheAPIServerTakesEveryObject(t *testing.T) {
 			t.Error("a field that no schema knows was taken")
 		}
 	})
+}
+
+// takes sees whether the API server takes the objects of the chart.
+func takes(t *testing.T, c client.Client, all objects) {
+	t.Helper()
+	if len(all) < 20 {
+		t.Errorf("%d objects were rendered, want all of the chart", len(all))
+	}
+	for _, key := range slices.Sorted(maps.Keys(all)) {
+		if err := dryRun(t.Context(), c, all[key]); err != nil {
+			t.Errorf("%s: %v", key, err)
+		}
+	}
 }
 
 // dryRun has the API server validate the object as if it were created.

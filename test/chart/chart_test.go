@@ -38,10 +38,16 @@ func tool(t *testing.T, modfile string, args ...string) (stdout, stderr string, 
 	return out.String(), errs.String(), err
 }
 
-// helm renders the chart with values as --set takes them.
+// helm renders the chart with values as --set-json takes them.
 func helm(t *testing.T, values ...string) (rendered, complaint string, err error) {
 	t.Helper()
-	args := []string{"helm", "template", "posthorn", "charts/posthorn", "--namespace", namespace}
+	return helmAs(t, "posthorn", namespace, values...)
+}
+
+// helmAs renders the chart as the release of a name in a namespace.
+func helmAs(t *testing.T, release, in string, values ...string) (rendered, complaint string, err error) {
+	t.Helper()
+	args := []string{"helm", "template", release, "charts/posthorn", "--namespace", in}
 	for _, v := range values {
 		args = append(args, "--set-json", v)
 	}
