@@ -299,6 +299,25 @@ func TestChart_Values(t *testing.T) {
 				}
 			}
 		}},
+		"a pull policy": {[]string{`image={"pullPolicy":"Always"}`}, func(t *testing.T, all objects) {
+			for _, c := range []string{"operator", "dispatcher"} {
+				if got := container(t, all, c, "imagePullPolicy"); got != "Always" {
+					t.Errorf("pull policy of %s is %v", c, got)
+				}
+			}
+		}},
+		"a Service for the outside": {
+			[]string{`ingest={"serviceType":"LoadBalancer","serviceAnnotations":{"example.com/class":"internal"}}`},
+			func(t *testing.T, all objects) {
+				service := all[path.Join("Service", namespace, "posthorn")]
+				if got := at(t, service, "spec", "type"); got != "LoadBalancer" {
+					t.Errorf("type is %v", got)
+				}
+				if diff := cmp.Diff(map[string]string{"example.com/class": "internal"}, service.GetAnnotations()); diff != "" {
+					t.Errorf("annotations (-want +got):\n%s", diff)
+				}
+			},
+		},
 		"pull secrets": {[]string{`image={"pullSecrets":[{"name":"pull"}]}`}, func(t *testing.T, all objects) {
 			for _, c := range []string{"operator", "dispatcher"} {
 				if got := at(t, all[path.Join("Deployment", namespace, "posthorn-"+c)], "spec", "template", "spec", "imagePullSecrets", 0, "name"); got != "pull" {
@@ -416,9 +435,16 @@ func TestChart_Values(t *testing.T) {
 				t.Error("no budget is there")
 			}
 		}},
+		"no budget if none is wanted": {[]string{`operator={"replicas":2}`, `podDisruptionBudget={"enabled":false}`}, func(t *testing.T, all objects) {
+			if all[path.Join("PodDisruptionBudget", namespace, "posthorn-operator")] != nil {
+				t.Error("a budget is there")
+			}
+		}},
 		"no policies": {[]string{`networkPolicy={"enabled":false}`}, func(t *testing.T, all objects) {
-			if all[path.Join("NetworkPolicy", namespace, "posthorn-dispatcher")] != nil {
-				t.Error("a policy is there")
+			for key := range all {
+				if strings.HasPrefix(key, "NetworkPolicy/") {
+					t.Errorf("%s is there", key)
+				}
 			}
 		}},
 		"roles that aggregate to nothing": {[]string{`rbac={"aggregate":false}`}, func(t *testing.T, all objects) {
