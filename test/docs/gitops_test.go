@@ -5,13 +5,16 @@ package docs_test
 
 import (
 	"encoding/json"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"testing"
 
 	"github.com/fluxcd/pkg/apis/kustomize"
 	"github.com/fluxcd/pkg/runtime/cel"
+	"github.com/google/go-cmp/cmp"
 	lua "github.com/yuin/gopher-lua"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/yaml"
@@ -129,6 +132,31 @@ func TestGitOps_ArgoReadsTheHealth(t *testing.T) {
 				t.Errorf("got %s, want %s", got, h.argo)
 			}
 		})
+	}
+}
+
+// TestGitOps_ArgoKnowsTheKeys holds the keys of the page against what Argo CD reads under them: a customization and
+// behind it a group and a kind, and for the updates to ignore a document with pointers to fields.
+func TestGitOps_ArgoKnowsTheKeys(t *testing.T) {
+	t.Parallel()
+	var page map[string]string
+	snippet(t, "resource.customizations.health", &page)
+	const prefix, kind = "resource.customizations.", ".posthorn.dev_WebhookEndpoint"
+	want := []string{prefix + "health" + kind, prefix + "ignoreResourceUpdates" + kind}
+	if diff := cmp.Diff(want, slices.Sorted(maps.Keys(page))); diff != "" {
+		t.Fatalf("keys (-want +page):\n%s", diff)
+	}
+	// The fields that Argo CD has there.
+	var ignore struct {
+		JSONPointers          []string `json:"jsonPointers"`
+		JQPathExpressions     []string `json:"jqPathExpressions"`
+		ManagedFieldsManagers []string `json:"managedFieldsManagers"`
+	}
+	if err := yaml.UnmarshalStrict([]byte(page[want[1]]), &ignore); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"/status"}, ignore.JSONPointers); diff != "" || len(ignore.JQPathExpressions)+len(ignore.ManagedFieldsManagers) > 0 {
+		t.Errorf("ignores %+v, want the status alone", ignore)
 	}
 }
 
