@@ -34,39 +34,45 @@ const (
 // may have no way out.
 const partner = "partner"
 
-// page is docs/getting-started.md.
-var page walk
+var (
+	// page is docs/getting-started.md.
+	page walk
+	// values is the file that its variable VALUES names.
+	values string
+)
 
 // walk runs the commands of a page, section by section.
 type walk struct {
+	name    string
 	blocks  []guide.Block
 	session *guide.Session
-	values  string       // the file that VALUES names
 	ran     map[int]bool // by line
 }
 
-// openPage reads the page and makes what it takes as given: the address of a service outside, which the platform's
-// values admit.
-func openPage(ctx context.Context) walk {
+// openPage reads a page of the documentation, whose commands are to run with the variables.
+func openPage(name string, variables map[string]string) walk {
 	GinkgoHelper()
-	text, err := os.ReadFile(filepath.Join(root(), "docs", "getting-started.md"))
+	text, err := os.ReadFile(filepath.Join(root(), "docs", name))
 	Expect(err).NotTo(HaveOccurred())
 	blocks, err := guide.Parse(string(text))
 	Expect(err).NotTo(HaveOccurred())
 	Expect(blocks).NotTo(BeEmpty())
-
-	address := reserveAddress(ctx)
-	directory := GinkgoT().TempDir()
-	values := filepath.Join(directory, "values.yaml")
-	Expect(os.WriteFile(values, fmt.Appendf(nil, platformValues, shop, address), 0o600)).To(Succeed())
 	return walk{
-		blocks: blocks,
-		ran:    map[int]bool{},
-		values: values,
-		session: guide.NewSession(root(), directory, map[string]string{
-			"VALUES": values, "OUTSIDE_URL": "http://outside.partner.svc.cluster.local:8080/hooks",
-		}, GinkgoWriter),
+		name: name, blocks: blocks, ran: map[int]bool{},
+		session: guide.NewSession(root(), GinkgoT().TempDir(), variables, GinkgoWriter),
 	}
+}
+
+// openGettingStarted makes what the page takes as given: the address of a service outside, which the platform's values
+// admit.
+func openGettingStarted(ctx context.Context) {
+	GinkgoHelper()
+	address := reserveAddress(ctx)
+	values = filepath.Join(GinkgoT().TempDir(), "values.yaml")
+	Expect(os.WriteFile(values, fmt.Appendf(nil, platformValues, shop, address), 0o600)).To(Succeed())
+	page = openPage("getting-started.md", map[string]string{
+		"VALUES": values, "OUTSIDE_URL": "http://outside.partner.svc.cluster.local:8080/hooks",
+	})
 }
 
 // platformValues are the chart's values that the service outside takes, since it is not outside of the cluster.
@@ -96,21 +102,31 @@ func reserveAddress(ctx context.Context) string {
 // unless that is nil.
 func (w *walk) section(ctx context.Context, heading string, look func(printed string)) {
 	GinkgoHelper()
+	Expect(w.try(ctx, heading, look)).To(Succeed())
+}
+
+// try runs the commands under a heading as section does, and returns the error of the first that fails.
+func (w *walk) try(ctx context.Context, heading string, look func(printed string)) error {
 	found := false
 	for _, block := range w.blocks {
 		if block.Section != heading {
 			continue
 		}
 		found = true
-		By(fmt.Sprintf("running line %d of getting started", block.Line))
+		By(fmt.Sprintf("running line %d of docs/%s", block.Line, w.name))
 		printed, err := w.session.Run(ctx, block)
-		Expect(err).NotTo(HaveOccurred())
+		if err != nil {
+			return err
+		}
 		w.ran[block.Line] = true
 		if look != nil {
 			look(printed)
 		}
 	}
-	Expect(found).To(BeTrue(), "docs/getting-started.md has no commands under %q", heading)
+	if !found {
+		return fmt.Errorf("docs/%s has no commands under %q", w.name, heading)
+	}
+	return nil
 }
 
 // missing returns the lines of the blocks that no spec has run.

@@ -40,7 +40,7 @@ var _ = Describe("Posthorn, installed with Helm", Ordered, func() {
 		kube = connect()
 		By("looking whether the cluster has a Posthorn already")
 		Expect(kube.customResources(ctx)).To(BeEmpty(), "the suite takes all of Posthorn away at its end")
-		page = openPage(ctx)
+		openGettingStarted(ctx)
 		DeferCleanup(cleanUp, NodeTimeout(2*patience))
 	}, NodeTimeout(patience))
 

@@ -7,13 +7,19 @@ package e2e_test
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	appsv1 "k8s.io/api/apps/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	hookv1 "github.com/posthorn-dev/posthorn/api/v1alpha1"
 )
+
+// sectionLeft is the section of docs/installation.md about what helm uninstall does not take away.
+const sectionLeft = "Remove what is left"
 
 // leavesAndComesBack uninstalls the release with deliveries waiting, installs it again, and then takes all of it away.
 func leavesAndComesBack() {
@@ -23,12 +29,7 @@ func leavesAndComesBack() {
 	It("keeps CRDs, keys and what is not delivered when it is uninstalled", func(ctx SpecContext) {
 		before = settle(ctx)
 		claim, key = dispatcherClaim(ctx), currentKey(ctx)
-		By("suspending the endpoint and accepting 50 events for it")
-		suspend(ctx, true)
-		produce(ctx, fast)
-		flow(ctx, 50)
-		produce(ctx, 0)
-		Eventually(func(ctx context.Context) int { return whatWasProduced(ctx).Pending }).WithContext(ctx).Should(BeZero())
+		holdBack(ctx, 50)
 		Expect(whatWasReceived(ctx, shop, "receiver").Verified).To(Equal(before.requests), "deliveries of a suspended endpoint")
 
 		page.section(ctx, sectionUninstall, nil)
@@ -53,13 +54,26 @@ func leavesAndComesBack() {
 		seen.note("installed again: what had waited arrived, signed with the same key: %s", total)
 	}, withTimeout)
 
+	restoresABackup()
+
 	It("leaves nothing behind when it is told so", func(ctx SpecContext) {
+		// This goes back to the chart's own claim.
 		upgrade(ctx, "--set", "crds.keep=false", "--set", "dispatcher.persistence.keep=false")
+		kubectl(ctx, "delete", "persistentvolumeclaim", restored, "--namespace", system)
 		_, err := run(ctx, "helm", "uninstall", release, "--namespace", system, "--wait")
 		Expect(err).NotTo(HaveOccurred())
 		Eventually(kube.customResources).WithContext(ctx).Should(BeEmpty())
 		Expect(kubectl(ctx, "get", "persistentvolumeclaims", "--namespace", system, "--output=name")).To(BeEmpty())
-		seen.note("helm uninstall, told to keep nothing: no CRD and no volume is left")
+		made := func() string {
+			return kubectl(ctx, "get", "secrets,configmaps", "--namespace", system, "--output=name")
+		}
+		Expect(made()).To(And(ContainSubstring("posthorn-ingest-ca"), ContainSubstring("posthorn-ca")), "what the page says is left")
+		installation := openPage("installation.md", nil)
+		installation.section(ctx, sectionLeft, nil)
+		Expect(made()).NotTo(ContainSubstring("posthorn"))
+		Expect(kubectl(ctx, "get", "secrets", "--namespace", system, "--field-selector=type="+hookv1.SecretTypeEndpointCredentials,
+			"--output=name")).To(BeEmpty(), "copies of tenants' keys")
+		seen.note("helm uninstall, told to keep nothing: no CRD and no volume is left, and after one more command no key")
 	}, withTimeout)
 
 	It("has run every command of getting started", func(ctx SpecContext) {
@@ -69,6 +83,17 @@ func leavesAndComesBack() {
 		Expect(kube.customResources(ctx)).To(BeEmpty())
 		seen.note("getting started: all %d blocks of commands ran", len(page.blocks))
 	}, withTimeout)
+}
+
+// holdBack suspends the shop's endpoint, and returns when at least so many events were accepted that wait for it.
+func holdBack(ctx context.Context, events int) {
+	GinkgoHelper()
+	By(fmt.Sprintf("suspending the endpoint and accepting %d events for it", events))
+	suspend(ctx, true)
+	produce(ctx, fast)
+	flow(ctx, events)
+	produce(ctx, 0)
+	Eventually(func(ctx context.Context) int { return whatWasProduced(ctx).Pending }).WithContext(ctx).Should(BeZero())
 }
 
 // suspend sets whether the shop's endpoint sends, and waits until the dispatcher knows.

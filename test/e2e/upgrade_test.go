@@ -17,7 +17,7 @@ func upgrade(ctx context.Context, arguments ...string) {
 	GinkgoHelper()
 	all := append([]string{
 		"upgrade", release, "charts/posthorn", "--namespace", system, "--wait",
-		"--set", "image.registry=localhost", "--set", "image.tag=dev", "--values", page.values,
+		"--set", "image.registry=localhost", "--set", "image.tag=dev", "--values", values,
 	}, arguments...)
 	_, err := run(ctx, "helm", all...)
 	Expect(err).NotTo(HaveOccurred())
