@@ -8,7 +8,10 @@ package e2e_test
 import (
 	"context"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -42,6 +45,28 @@ type arrivals struct {
 
 // fast is the stream of events during disturbances: 50 a second.
 const fast = 20 * time.Millisecond
+
+// runApps runs producer and receiver of getting started in another namespace, and returns when both are ready. The
+// endpoint "orders" must be there, whose key the receiver mounts.
+func runApps(ctx context.Context, namespace string) {
+	GinkgoHelper()
+	kubectl(ctx, "create", "serviceaccount", "checkout", "--namespace", namespace)
+	kubectl(ctx, "create", "rolebinding", "checkout-posts-events", "--namespace", namespace,
+		"--clusterrole=posthorn-producer", "--serviceaccount="+namespace+":checkout")
+	kubectl(ctx, "create", "configmap", "posthorn-ca", "--namespace", namespace, "--from-literal=ca.crt="+authority(ctx))
+	for _, app := range []string{"receiver", "producer"} {
+		manifests, err := os.ReadFile(filepath.Join(root(), "test", "e2e", "app", app+".yaml"))
+		Expect(err).NotTo(HaveOccurred())
+		apply(ctx, strings.ReplaceAll(string(manifests), "/namespaces/"+shop+"/", "/namespaces/"+namespace+"/"), "--namespace", namespace)
+		kubectl(ctx, "rollout", "status", "deployment/"+app, "--namespace", namespace, "--timeout="+patience.String())
+	}
+}
+
+// authority returns the certificate authority of ingest, as Posthorn publishes it.
+func authority(ctx context.Context) string {
+	GinkgoHelper()
+	return kubectl(ctx, "get", "configmap", "posthorn-ca", "--namespace", system, `--output=jsonpath={.data.ca\.crt}`)
+}
 
 // produce sets the time between two events of the shop; 0 pauses.
 func produce(ctx context.Context, every time.Duration) {

@@ -62,13 +62,20 @@ func reach(config *rest.Config) cluster {
 // as reaches the same cluster with a token of a ServiceAccount, and nothing else.
 func (c cluster) as(ctx context.Context, namespace, name string) cluster {
 	GinkgoHelper()
-	hour := int64(time.Hour / time.Second)
-	token, err := c.set.CoreV1().ServiceAccounts(namespace).CreateToken(ctx, name,
-		&authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{ExpirationSeconds: &hour}}, metav1.CreateOptions{})
-	Expect(err).NotTo(HaveOccurred())
 	config := rest.AnonymousClientConfig(c.config)
-	config.BearerToken = token.Status.Token
+	config.BearerToken = c.token(ctx, namespace, name)
 	return reach(config)
+}
+
+// token returns a token of a ServiceAccount for the audiences, or for the API server if there are none.
+func (c cluster) token(ctx context.Context, namespace, name string, audiences ...string) string {
+	GinkgoHelper()
+	hour := int64(time.Hour / time.Second)
+	token, err := c.set.CoreV1().ServiceAccounts(namespace).CreateToken(ctx, name, &authenticationv1.TokenRequest{
+		Spec: authenticationv1.TokenRequestSpec{ExpirationSeconds: &hour, Audiences: audiences},
+	}, metav1.CreateOptions{})
+	Expect(err).NotTo(HaveOccurred())
+	return token.Status.Token
 }
 
 // run runs helm or kubectl and returns what it printed.
@@ -92,9 +99,9 @@ func kubectl(ctx context.Context, arguments ...string) string {
 }
 
 // apply applies manifests, which must succeed.
-func apply(ctx context.Context, manifests string) {
+func apply(ctx context.Context, manifests string, arguments ...string) {
 	GinkgoHelper()
-	command := exec.CommandContext(ctx, "kubectl", "apply", "-f", "-")
+	command := exec.CommandContext(ctx, "kubectl", append([]string{"apply", "-f", "-"}, arguments...)...)
 	command.Stdin = strings.NewReader(manifests)
 	out, err := command.CombinedOutput()
 	Expect(err).NotTo(HaveOccurred(), string(out))

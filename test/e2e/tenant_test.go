@@ -7,6 +7,7 @@ package e2e_test
 
 import (
 	"context"
+	"net/http"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -25,6 +26,8 @@ const (
 	teamA, teamB = "team-a", "team-b"
 	// developer is a ServiceAccount of team-a that has posthorn-edit there and nothing else.
 	developer = teamA + ":developer"
+	// orders is the endpoint whose key the sample receiver mounts.
+	orders = "orders"
 )
 
 // keepsTenantsApart looks at what posthorn-edit in one namespace is good for.
@@ -74,6 +77,41 @@ func keepsTenantsApart() {
 			}
 			seen.note("the same tenant gets no Secret, writes no status, posts no event and reads no event's body")
 		}, withTimeout)
+
+		It("delivers by what the tenant made, and shows it the delivery log of its namespace alone", func(ctx SpecContext) {
+			Expect(tenant.client.Create(ctx, receiverEndpoint(teamA))).To(Succeed())
+			Expect(tenant.client.Create(ctx, subscription(teamA, orders))).To(Succeed())
+			runApps(ctx, teamA)
+			Eventually(func(ctx context.Context) int { return whatWasReceived(ctx, teamA, "receiver").Verified }).
+				WithContext(ctx).Should(BeNumerically(">", 0))
+			kubectl(ctx, "delete", "deployments,services", "producer", "--namespace", teamA)
+
+			log := openLog(ctx, kube.token(ctx, teamA, "developer", "posthorn"))
+			var records deliveries
+			Eventually(func(g Gomega, ctx context.Context) {
+				records = deliveries{}
+				g.Expect(log.get(ctx, "/v1/namespaces/"+teamA+"/deliveries?outcome=Delivered", &records)).To(Equal(http.StatusOK))
+				g.Expect(records.Items).NotTo(BeEmpty())
+			}).WithContext(ctx).Should(Succeed())
+			in := whatWasReceived(ctx, teamA, "receiver")
+			Expect(in.Refused).To(BeZero(), "%v", in.Problems)
+			for _, record := range records.Items {
+				Expect(record.Endpoint).To(Equal(teamA + "/" + orders))
+				Expect(in.Events).To(HaveKey(record.EventID), "delivered, as the log says, and not verified by the receiver")
+			}
+			for _, path := range []string{
+				"/v1/namespaces/" + shop + "/deliveries", "/circuits",
+				"/v1/namespaces/" + teamA + "/deliveries/" + records.Items[0].DeliveryID + "/event",
+			} {
+				Expect(log.get(ctx, path, nil)).To(Equal(http.StatusForbidden), path)
+			}
+			for _, object := range []client.Object{receiverEndpoint(teamA), subscription(teamA, orders)} {
+				Expect(tenant.client.Delete(ctx, object)).To(Succeed())
+			}
+			kubectl(ctx, "delete", "deployments,services", "receiver", "--namespace", teamA)
+			seen.note("by what the same tenant made: %d deliveries verified; it reads of %d of them in its delivery log, and in no other",
+				in.Verified, len(records.Items))
+		}, withTimeout)
 	})
 }
 
@@ -118,6 +156,14 @@ func endpoint(namespace, name, url string) *hookv1.WebhookEndpoint {
 	return &hookv1.WebhookEndpoint{
 		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name},
 		Spec:       hookv1.WebhookEndpointSpec{URL: hookv1.URL(url)},
+	}
+}
+
+// receiverEndpoint returns an endpoint that sends to the receiver of its namespace.
+func receiverEndpoint(namespace string) *hookv1.WebhookEndpoint {
+	return &hookv1.WebhookEndpoint{
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: orders},
+		Spec:       hookv1.WebhookEndpointSpec{ServiceRef: &hookv1.ServiceRef{Name: "receiver", Port: 8080, Path: "/hooks"}},
 	}
 }
 
