@@ -47,6 +47,8 @@ type keyPlan struct {
 	// rotate is the value of the annotation on the endpoint, and handled the last one acted on as the
 	// status has it, for a Secret that does not say so itself.
 	rotate, handled string
+	// inUse means that the last key of the endpoint came out of this Secret.
+	inUse bool
 	// known are the keys that the dispatcher signs with, the current one first: what a hand edit or a
 	// deletion took out of the Secret is still there.
 	known  []string

@@ -5,6 +5,7 @@ package controller
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"time"
@@ -12,6 +13,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	hookv1 "github.com/posthorn-dev/posthorn/api/v1alpha1"
@@ -110,6 +112,7 @@ func (r *WebhookEndpointReconciler) planKeys(run *endpointRun, scheme signing.Sc
 		overlap: defaultOverlap,
 		rotate:  run.obj.Annotations[hookv1.AnnotationRotate],
 		handled: run.obj.Status.LastHandledRotate,
+		inUse:   usedOwned(run.obj),
 		now:     r.Now(),
 		random:  r.Random,
 	}
@@ -124,9 +127,7 @@ func (r *WebhookEndpointReconciler) planKeys(run *endpointRun, scheme signing.Sc
 	}
 	// What the dispatcher signs with is the operator's memory, of this object only, and only of keys
 	// that came out of this Secret: a user's own key is never copied into another Secret.
-	last := run.obj.Status.Signing
-	if run.stored != nil && run.stored.Endpoint.UID == string(run.obj.UID) &&
-		last != nil && last.SecretName == run.obj.Name+hookv1.SigningSecretSuffix {
+	if run.stored != nil && run.stored.Endpoint.UID == string(run.obj.UID) && plan.inUse {
 		plan.known = run.stored.SigningKeys
 	}
 	return plan
@@ -182,7 +183,8 @@ func (r *WebhookEndpointReconciler) tellKeyChange(run *endpointRun, name string,
 }
 
 // ownsSecret reports whether the operator created the Secret for an endpoint of this name. The
-// annotation says so; where an edit lost it, the type and the status that names the Secret do.
+// annotation says so. Where an edit lost it, the Secret is still Posthorn's if it is the one that the
+// endpoint used as such, and not one that a user made in its place.
 func ownsSecret(obj *hookv1.WebhookEndpoint, secret *corev1.Secret) bool {
 	if secret.Type != hookv1.SecretTypeSigningKey {
 		return false
@@ -190,7 +192,31 @@ func ownsSecret(obj *hookv1.WebhookEndpoint, secret *corev1.Secret) bool {
 	if marked, ok := secret.Annotations[hookv1.AnnotationEndpoint]; ok {
 		return marked == obj.Name
 	}
-	return obj.Status.Signing != nil && obj.Status.Signing.SecretName == secret.Name
+	return usedOwned(obj) && createdByOperator(secret)
+}
+
+// usedOwned reports whether the last key of the endpoint came out of the Secret that the operator owns
+// for it. A Secret of that name may also be the user's, named in signing.secretRef.
+func usedOwned(obj *hookv1.WebhookEndpoint) bool {
+	last := obj.Status.Signing
+	if last == nil || last.SecretName != obj.Name+hookv1.SigningSecretSuffix {
+		return false
+	}
+	ready := meta.FindStatusCondition(obj.Status.Conditions, hookv1.ConditionSigningKeyReady)
+	return ready != nil && ready.Reason != hookv1.ReasonUserProvided
+}
+
+// createdByOperator reports whether the API server has it that the operator set the Secret's type,
+// which only a creation can.
+func createdByOperator(secret *corev1.Secret) bool {
+	return slices.ContainsFunc(secret.ManagedFields, func(entry metav1.ManagedFieldsEntry) bool {
+		var fields map[string]json.RawMessage
+		if entry.Manager != hookv1.FieldManagerOperator || json.Unmarshal(entry.FieldsV1.GetRawBytes(), &fields) != nil {
+			return false
+		}
+		_, ok := fields["f:type"]
+		return ok
+	})
 }
 
 // adopts reports whether the Secret served an earlier endpoint of the name until now.

@@ -27,22 +27,6 @@ var _ = Describe("The signing key that Posthorn owns", func() {
 	var namespace string
 	BeforeEach(func(ctx SpecContext) { namespace = newNamespace(ctx, nil) })
 
-	signed := func(edit func(*hookv1.Signing)) func(*hookv1.WebhookEndpoint) {
-		return func(e *hookv1.WebhookEndpoint) {
-			if e.Spec.Signing == nil {
-				e.Spec.Signing = &hookv1.Signing{}
-			}
-			edit(e.Spec.Signing)
-		}
-	}
-	rotate := func(value string) func(*hookv1.WebhookEndpoint) {
-		return func(e *hookv1.WebhookEndpoint) {
-			if e.Annotations == nil {
-				e.Annotations = map[string]string{}
-			}
-			e.Annotations[hookv1.AnnotationRotate] = value
-		}
-	}
 	// keys waits until the dispatcher is given these keys, the current one first.
 	keys := func(ctx context.Context, obj *hookv1.WebhookEndpoint, want ...string) {
 		GinkgoHelper()
@@ -404,3 +388,23 @@ var _ = Describe("A signing key of the user's own", func() {
 		Expect(signingData(ctx, obj)()).To(And(HaveLen(1), Not(ContainElement(handKey))))
 	})
 })
+
+// signed edits an endpoint's signing.
+func signed(edit func(*hookv1.Signing)) func(*hookv1.WebhookEndpoint) {
+	return func(e *hookv1.WebhookEndpoint) {
+		if e.Spec.Signing == nil {
+			e.Spec.Signing = &hookv1.Signing{}
+		}
+		edit(e.Spec.Signing)
+	}
+}
+
+// rotate gives the annotation posthorn.dev/rotate a value.
+func rotate(value string) func(*hookv1.WebhookEndpoint) {
+	return func(e *hookv1.WebhookEndpoint) {
+		if e.Annotations == nil {
+			e.Annotations = map[string]string{}
+		}
+		e.Annotations[hookv1.AnnotationRotate] = value
+	}
+}
