@@ -45,7 +45,7 @@ type keyPlan struct {
 	// overlap is how long the previous key goes on signing; 0 means not at all.
 	overlap time.Duration
 	// rotate is the value of the annotation on the endpoint, and handled the last one acted on as the
-	// status has it, for a Secret that does not say so itself.
+	// status has it.
 	rotate, handled string
 	// inUse means that the last key of the endpoint came out of this Secret.
 	inUse bool
@@ -173,7 +173,7 @@ func (p *keyPlan) tidy(secret *corev1.Secret, current signing.Key) {
 	if _, ok := annotatedTime(secret, hookv1.AnnotationRotatedAt); !ok {
 		annotate(secret, hookv1.AnnotationRotatedAt, p.now.UTC().Format(time.RFC3339))
 	}
-	annotate(secret, annotationHandledRotate, p.handledIn(secret))
+	annotate(secret, annotationHandledRotate, p.lastHandled(secret))
 	if public := current.PublicKey(); public != "" {
 		secret.Data[hookv1.SecretKeyPublicKey] = []byte(public)
 	} else {
@@ -219,25 +219,30 @@ func (p *keyPlan) dropPrevious(secret *corev1.Secret) {
 // due reports whether the key is to be rotated now: on demand, for each new value of the annotation
 // once, or by its age.
 func (p *keyPlan) due(secret *corev1.Secret) bool {
-	if p.rotate != "" && p.rotate != p.handledIn(secret) {
+	if p.rotate != "" && p.rotate != p.lastHandled(secret) {
 		return true
 	}
 	since, ok := annotatedTime(secret, hookv1.AnnotationRotatedAt)
 	return ok && p.interval > 0 && !p.now.Before(since.Add(p.interval))
 }
 
-// handledIn returns the value of the annotation that was acted on last: what the Secret says, or else the status.
-func (p *keyPlan) handledIn(secret *corev1.Secret) string {
-	if handled, ok := secret.Annotations[annotationHandledRotate]; ok {
-		return handled
+// lastHandled returns the value of the annotation that was acted on last: the Secret's record, which is
+// written with the key, or the status's where the Secret has none. What came while the endpoint had no
+// key of Posthorn's is in the status alone, and counts until the Secret has taken it over. A status may
+// lag behind, so that it never makes a value new that the Secret knows.
+func (p *keyPlan) lastHandled(secret *corev1.Secret) string {
+	recorded, ok := secret.Annotations[annotationHandledRotate]
+	meanwhile := !p.inUse && p.handled != "" && (p.rotate == "" || p.rotate == p.handled)
+	if !ok || meanwhile {
+		return p.handled
 	}
-	return p.handled
+	return recorded
 }
 
 // handle records that a new key came of the annotation as it is. One that was taken away is no new value: what was
 // acted on before stays recorded.
 func (p *keyPlan) handle(secret *corev1.Secret) {
-	annotate(secret, annotationHandledRotate, cmp.Or(p.rotate, p.handledIn(secret)))
+	annotate(secret, annotationHandledRotate, cmp.Or(p.rotate, p.lastHandled(secret)))
 }
 
 // expired reports whether the overlap is over.

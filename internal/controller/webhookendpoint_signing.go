@@ -32,15 +32,17 @@ const defaultOverlap = 24 * time.Hour
 // user's own.
 func (r *WebhookEndpointReconciler) reconcileSigningKey(ctx context.Context, run *endpointRun) error {
 	scheme := compile.SigningScheme(&run.obj.Spec)
-	if rotate := run.obj.Annotations[hookv1.AnnotationRotate]; rotate != "" {
+	spec := run.obj.Spec.Signing
+	own := spec != nil && spec.SecretRef != nil
+	if rotate := run.obj.Annotations[hookv1.AnnotationRotate]; rotate != "" && (own || scheme == signing.None) {
 		// Where there is no key of Posthorn's, there is nothing to do about it, now or later.
 		run.handledRotate = rotate
 	}
 	var err error
-	switch spec := run.obj.Spec.Signing; {
+	switch {
 	case scheme == signing.None:
 		return nil
-	case spec != nil && spec.SecretRef != nil:
+	case own:
 		err = r.useKey(ctx, run, scheme, *spec.SecretRef)
 	default:
 		err = r.provisionKey(ctx, run, scheme)
