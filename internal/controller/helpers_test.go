@@ -185,6 +185,16 @@ func route(ctx context.Context, obj conditioned) {
 	dispatch(ctx, obj, isTrue(hookv1.ConditionRouted, hookv1.ReasonLoaded), isTrue(hookv1.ConditionDelivering, hookv1.ReasonHealthy))
 }
 
+// wake has an endpoint reconciled and returns when the operator looks at it again without being asked
+// to, for Eventually; 0 means that it does not.
+func wake(ctx context.Context, obj *hookv1.WebhookEndpoint) func() (time.Duration, error) {
+	reconciler := &WebhookEndpointReconciler{operator.base}
+	return func() (time.Duration, error) {
+		result, err := reconciler.Reconcile(ctx, request(obj.Namespace, obj.Name))
+		return result.RequeueAfter, err
+	}
+}
+
 // readyEndpoint creates an endpoint and waits until it is Ready.
 func readyEndpoint(ctx context.Context, obj *hookv1.WebhookEndpoint) *hookv1.WebhookEndpoint {
 	GinkgoHelper()

@@ -23,7 +23,6 @@ import (
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	hookv1 "github.com/posthorn-dev/posthorn/api/v1alpha1"
@@ -122,9 +121,7 @@ var _ = Describe("What an endpoint takes from elsewhere", func() {
 		obj := readyEndpoint(ctx, newEndpoint(namespace, "billing", func(e *hookv1.WebhookEndpoint) {
 			e.Spec.TLS = &hookv1.TLS{CARef: &hookv1.CARef{Name: "ca"}}
 		}))
-		reconciler := &WebhookEndpointReconciler{operator.base}
-		Eventually(func() (ctrl.Result, error) { return reconciler.Reconcile(ctx, request(namespace, "billing")) }).
-			Should(HaveField("RequeueAfter", configMapInterval))
+		Eventually(wake(ctx, obj)).Should(Equal(configMapInterval))
 		change(ctx, bundle, func(c *corev1.ConfigMap) { c.Data["ca.crt"] = second })
 		poke(ctx, obj)
 		Eventually(func() string { return credentialsOf(ctx, obj).CA }).Should(Equal(second))
@@ -136,11 +133,13 @@ var _ = Describe("What an endpoint takes from elsewhere", func() {
 			obj := newEndpoint(namespace, "billing", edit)
 			create(ctx, obj)
 			expectReady(ctx, obj, metav1.ConditionFalse, hookv1.ReasonSecretNotFound, "theirs", hookv1.LabelUse)
+			Eventually(wake(ctx, obj)).Should(Equal(recheckInterval))
 			secret := newSecret(namespace, "theirs", map[string]string{"unrelated": treasure})
 			secret.Labels = nil
 			create(ctx, secret)
 			poke(ctx, obj)
 			expectReady(ctx, obj, metav1.ConditionFalse, hookv1.ReasonSecretNotAllowed, "theirs", hookv1.LabelUse)
+			Eventually(wake(ctx, obj)).Should(Equal(recheckInterval))
 			change(ctx, secret, func(s *corev1.Secret) { s.Labels = map[string]string{hookv1.LabelUse: "true"} })
 			expectReady(ctx, obj, metav1.ConditionFalse, hookv1.ReasonKeyMissing, key)
 			Expect(credentialsOf(ctx, obj)).To(BeNil())
@@ -191,10 +190,12 @@ var _ = Describe("What an endpoint takes from elsewhere", func() {
 		})
 		create(ctx, obj)
 		expectReady(ctx, obj, metav1.ConditionFalse, hookv1.ReasonConfigMapNotFound, "ca")
+		Eventually(wake(ctx, obj)).Should(Equal(recheckInterval))
 		bundle := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "ca"}}
 		create(ctx, bundle)
 		poke(ctx, obj)
 		expectReady(ctx, obj, metav1.ConditionFalse, hookv1.ReasonKeyMissing, "ca.crt")
+		Eventually(wake(ctx, obj)).Should(Equal(recheckInterval), "not only after the 5 minutes of a ConfigMap")
 		change(ctx, bundle, func(c *corev1.ConfigMap) { c.Data = map[string]string{"ca.crt": certificate} })
 		poke(ctx, obj)
 		route(ctx, obj)

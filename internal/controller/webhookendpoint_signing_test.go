@@ -84,6 +84,7 @@ var _ = Describe("The signing key that Posthorn owns", func() {
 		create(ctx, obj)
 		expectReady(ctx, obj, metav1.ConditionFalse, hookv1.ReasonSecretNotOwned, "billing-signing", "signing.secretRef")
 		Expect(condition(ctx, obj, hookv1.ConditionSigningKeyReady)()).To(be(metav1.ConditionFalse, hookv1.ReasonSecretNotOwned))
+		Eventually(wake(ctx, obj)).Should(Equal(recheckInterval), "it has no mark, so that no watch tells when it goes")
 		poke(ctx, obj)
 		Consistently(signingData(ctx, obj)).Should(Equal(map[string]string{hookv1.SecretKeyCurrent: "theirs"}))
 		Expect(credentialsOf(ctx, obj)).To(BeNil())
@@ -169,16 +170,19 @@ var _ = Describe("The signing key that Posthorn owns", func() {
 		})))
 		first := signingData(ctx, obj)()[hookv1.SecretKeyCurrent]
 		Expect(obj.Status.Signing.NextRotationTime.Time).To(BeTemporally("~", time.Now().Add(240*time.Hour), time.Minute))
+		Eventually(wake(ctx, obj)).Should(BeNumerically("~", 240*time.Hour, time.Minute))
 
 		clock.advance(240 * time.Hour)
 		poke(ctx, obj)
 		Eventually(signingData(ctx, obj)).Should(HaveKeyWithValue(hookv1.SecretKeyPrevious, first))
 		second := signingData(ctx, obj)()[hookv1.SecretKeyCurrent]
 		keys(ctx, obj, second, first)
+		Eventually(wake(ctx, obj)).Should(BeNumerically("~", 2*time.Hour, time.Minute), "the end of the overlap comes first")
 
 		clock.advance(2 * time.Hour)
 		poke(ctx, obj)
 		keys(ctx, obj, second)
+		Eventually(wake(ctx, obj)).Should(BeNumerically("~", 238*time.Hour, time.Minute), "the interval counts from the rotation")
 		Expect(signingData(ctx, obj)()).To(Equal(map[string]string{hookv1.SecretKeyCurrent: second}))
 		Eventually(condition(ctx, obj, hookv1.ConditionSigningKeyReady)).Should(be(metav1.ConditionTrue, hookv1.ReasonProvisioned))
 		Expect(obj.Status.Signing.PreviousKeyExpiresAt).To(BeNil())
