@@ -96,6 +96,9 @@ var _ = describeCases("WebhookEndpoint", "headers", map[string]specCase{
 	"names that another scheme would set": {
 		spec: `{url: "https://a.example.com", headers: [{name: X-Webhook-ID, value: a}, {name: X-Hub-Signature-256, value: b}]}`,
 	},
+	"default names of HMACHex that others take the place of": {
+		spec: `{url: "https://a.example.com", signing: {scheme: HMACHex, headers: {id: X-A, timestamp: X-B, signature: X-C}}, headers: [{name: X-Webhook-ID, value: a}, {name: X-Webhook-Timestamp, value: b}, {name: X-Webhook-Signature, value: c}]}`,
+	},
 
 	"neither value nor valueFrom": {
 		spec:  `{url: "https://a.example.com", headers: [{name: X-Env}]}`,
@@ -141,12 +144,40 @@ var _ = describeCases("WebhookEndpoint", "headers", map[string]specCase{
 		spec:  `{url: "https://a.example.com", signing: {headers: {prefix: Svix-}}, headers: [{name: SVIX-Id, value: a}]}`,
 		field: "spec", message: "headers must not hold the names that signing sets (signing.headers.prefix",
 	},
+	"the timestamp of a prefix of Standard Webhooks": {
+		spec:  `{url: "https://a.example.com", signing: {headers: {prefix: Svix-}}, headers: [{name: SVIX-Timestamp, value: a}]}`,
+		field: "spec", message: "headers must not hold the names that signing sets (signing.headers.prefix",
+	},
+	"the signature of a prefix of Standard Webhooks": {
+		spec:  `{url: "https://a.example.com", signing: {headers: {prefix: Svix-}}, headers: [{name: SVIX-Signature, value: a}]}`,
+		field: "spec", message: "headers must not hold the names that signing sets (signing.headers.prefix",
+	},
 	"a default name of HMACHex": {
 		spec:  `{url: "https://a.example.com", signing: {scheme: HMACHex}, headers: [{name: x-webhook-timestamp, value: a}]}`,
 		field: "spec", message: "headers must not hold the names that signing sets (signing.headers.id",
 	},
 	"a chosen name of HMACHex": {
 		spec:  `{url: "https://a.example.com", signing: {scheme: HMACHex, headers: {signature: X-Acme-Sig}}, headers: [{name: X-ACME-Sig, value: a}]}`,
+		field: "spec", message: "headers must not hold the names that signing sets (signing.headers.id",
+	},
+	"HMACHex's default name of the id": {
+		spec:  `{url: "https://a.example.com", signing: {scheme: HMACHex}, headers: [{name: x-webhook-id, value: a}]}`,
+		field: "spec", message: "headers must not hold the names that signing sets (signing.headers.id",
+	},
+	"HMACHex's default name of the signature": {
+		spec:  `{url: "https://a.example.com", signing: {scheme: HMACHex}, headers: [{name: x-webhook-signature, value: a}]}`,
+		field: "spec", message: "headers must not hold the names that signing sets (signing.headers.id",
+	},
+	"HMACHex's default name beside chosen ones": {
+		spec:  `{url: "https://a.example.com", signing: {scheme: HMACHex, headers: {signature: X-Acme-Sig}}, headers: [{name: X-Webhook-ID, value: a}]}`,
+		field: "spec", message: "headers must not hold the names that signing sets (signing.headers.id",
+	},
+	"a chosen name of HMACHex for the id": {
+		spec:  `{url: "https://a.example.com", signing: {scheme: HMACHex, headers: {id: X-Acme-ID}}, headers: [{name: X-ACME-Id, value: a}]}`,
+		field: "spec", message: "headers must not hold the names that signing sets (signing.headers.id",
+	},
+	"a chosen name of HMACHex for the timestamp": {
+		spec:  `{url: "https://a.example.com", signing: {scheme: HMACHex, headers: {timestamp: X-Acme-Time}}, headers: [{name: X-ACME-Time, value: a}]}`,
 		field: "spec", message: "headers must not hold the names that signing sets (signing.headers.id",
 	},
 	"GitHub's signature beside the scheme GitHub": {

@@ -14,6 +14,9 @@ var _ = describeCases("WebhookEndpoint", "signing", map[string]specCase{
 	"names and a prefix for HMACHex": {
 		spec: `{url: "https://a.example.com", signing: {scheme: HMACHex, headers: {id: X-Acme-ID, timestamp: X-Acme-Time, signature: X-Acme-Sig, valuePrefix: "sha256="}}}`,
 	},
+	"a signature in Authorization without authentication": {
+		spec: `{url: "https://a.example.com", signing: {scheme: HMACHex, headers: {signature: Authorization}}}`,
+	},
 
 	"a key for the scheme None": {
 		spec:  `{url: "https://a.example.com", signing: {scheme: None, secretRef: {name: a, key: b}}}`,
@@ -67,6 +70,18 @@ var _ = describeCases("WebhookEndpoint", "signing", map[string]specCase{
 		spec:  `{url: "https://a.example.com", signing: {headers: {signature: X-Sig}}}`,
 		field: "spec.signing", message: "headers.id, timestamp, signature and valuePrefix need scheme HMACHex",
 	},
+	"an id for Standard Webhooks": {
+		spec:  `{url: "https://a.example.com", signing: {headers: {id: X-ID}}}`,
+		field: "spec.signing", message: "headers.id, timestamp, signature and valuePrefix need scheme HMACHex",
+	},
+	"a timestamp for Standard Webhooks": {
+		spec:  `{url: "https://a.example.com", signing: {headers: {timestamp: X-Time}}}`,
+		field: "spec.signing", message: "headers.id, timestamp, signature and valuePrefix need scheme HMACHex",
+	},
+	"a value's prefix for Standard Webhooks": {
+		spec:  `{url: "https://a.example.com", signing: {headers: {valuePrefix: "v1="}}}`,
+		field: "spec.signing", message: "headers.id, timestamp, signature and valuePrefix need scheme HMACHex",
+	},
 	"a prefix that does not end with a dash": {
 		spec:  `{url: "https://a.example.com", signing: {headers: {prefix: svix}}}`,
 		field: "spec.signing.headers.prefix", message: "prefix must be the beginning of a header's name",
@@ -75,12 +90,44 @@ var _ = describeCases("WebhookEndpoint", "signing", map[string]specCase{
 		spec:  `{url: "https://a.example.com", signing: {headers: {prefix: Ce-}}}`,
 		field: "spec.signing.headers.prefix", message: "prefix must be the beginning of a header's name",
 	},
+	"the prefix posthorn-": {
+		spec:  `{url: "https://a.example.com", signing: {headers: {prefix: Posthorn-}}}`,
+		field: "spec.signing.headers.prefix", message: "prefix must be the beginning of a header's name",
+	},
 	"two headers of the same name": {
 		spec:  `{url: "https://a.example.com", signing: {scheme: HMACHex, headers: {id: X-Acme, signature: x-acme}}}`,
 		field: "spec.signing.headers", message: "id, timestamp and signature must name different headers",
 	},
 	"a header of the default name of another": {
 		spec:  `{url: "https://a.example.com", signing: {scheme: HMACHex, headers: {id: X-Webhook-Timestamp}}}`,
+		field: "spec.signing.headers", message: "id, timestamp and signature must name different headers",
+	},
+	"an id and a timestamp of the same name": {
+		spec:  `{url: "https://a.example.com", signing: {scheme: HMACHex, headers: {id: X-Acme, timestamp: x-acme}}}`,
+		field: "spec.signing.headers", message: "id, timestamp and signature must name different headers",
+	},
+	"a timestamp and a signature of the same name": {
+		spec:  `{url: "https://a.example.com", signing: {scheme: HMACHex, headers: {timestamp: X-Acme, signature: x-acme}}}`,
+		field: "spec.signing.headers", message: "id, timestamp and signature must name different headers",
+	},
+	"an id of the default name of the signature": {
+		spec:  `{url: "https://a.example.com", signing: {scheme: HMACHex, headers: {id: X-Webhook-Signature}}}`,
+		field: "spec.signing.headers", message: "id, timestamp and signature must name different headers",
+	},
+	"a timestamp of the default name of the id": {
+		spec:  `{url: "https://a.example.com", signing: {scheme: HMACHex, headers: {timestamp: X-Webhook-ID}}}`,
+		field: "spec.signing.headers", message: "id, timestamp and signature must name different headers",
+	},
+	"a timestamp of the default name of the signature": {
+		spec:  `{url: "https://a.example.com", signing: {scheme: HMACHex, headers: {timestamp: X-Webhook-Signature}}}`,
+		field: "spec.signing.headers", message: "id, timestamp and signature must name different headers",
+	},
+	"a signature of the default name of the id": {
+		spec:  `{url: "https://a.example.com", signing: {scheme: HMACHex, headers: {signature: X-Webhook-ID}}}`,
+		field: "spec.signing.headers", message: "id, timestamp and signature must name different headers",
+	},
+	"a signature of the default name of the timestamp": {
+		spec:  `{url: "https://a.example.com", signing: {scheme: HMACHex, headers: {signature: X-Webhook-Timestamp}}}`,
 		field: "spec.signing.headers", message: "id, timestamp and signature must name different headers",
 	},
 	"a signature in Content-Type": {
@@ -93,6 +140,14 @@ var _ = describeCases("WebhookEndpoint", "signing", map[string]specCase{
 	},
 	"a signature in Authorization beside authentication": {
 		spec:  `{url: "https://a.example.com", signing: {scheme: HMACHex, headers: {signature: authorization}}, authentication: {type: Basic, basic: {secretRef: {name: b}}}}`,
+		field: "spec", message: "signing.headers must not name Authorization beside authentication",
+	},
+	"an id in Authorization beside authentication": {
+		spec:  `{url: "https://a.example.com", signing: {scheme: HMACHex, headers: {id: authorization}}, authentication: {type: Basic, basic: {secretRef: {name: b}}}}`,
+		field: "spec", message: "signing.headers must not name Authorization beside authentication",
+	},
+	"a timestamp in Authorization beside authentication": {
+		spec:  `{url: "https://a.example.com", signing: {scheme: HMACHex, headers: {timestamp: Authorization}}, authentication: {type: Basic, basic: {secretRef: {name: b}}}}`,
 		field: "spec", message: "signing.headers must not name Authorization beside authentication",
 	},
 })
