@@ -107,6 +107,9 @@ var _ = Describe("A WebhookSubscription", func() {
 			func(s *hookv1.WebhookSubscriptionSpec) { s.Filter = expensive }),
 		Entry("a transform that does not compile", hookv1.ReasonInvalidTransform, []string{"spec.payload.transform", "line 1, column"},
 			func(s *hookv1.WebhookSubscriptionSpec) { s.Payload = &hookv1.Payload{Transform: `{"id": event.id`} }),
+		Entry("a transform that costs too much", hookv1.ReasonTransformTooExpensive,
+			[]string{"spec.payload.transform", "line 1, column 1:", "loop over fewer elements"},
+			func(s *hookv1.WebhookSubscriptionSpec) { s.Payload = &hookv1.Payload{Transform: expensive} }),
 	)
 
 	Describe("of an endpoint in another namespace", func() {
