@@ -5,6 +5,7 @@ package filter
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 
 	"github.com/google/cel-go/cel"
@@ -70,11 +71,11 @@ func compile(env *cel.Env, expression string, limit uint64) (*cel.Ast, error) {
 	case strings.TrimSpace(expression) == "":
 		return nil, &Error{Message: "must not be blank; leave it out where there is none"}
 	case len(expression) > MaxExpressionBytes:
-		return nil, &Error{Message: fmt.Sprintf("must not be longer than %d bytes", MaxExpressionBytes)}
+		return nil, &Error{Message: fmt.Sprintf("must not be longer than %d bytes; shorten it, or write more than one subscription", MaxExpressionBytes)}
 	}
 	checked, issues := env.Compile(expression)
 	if issues.Err() != nil {
-		return nil, explain(expression, issues.Errors()[0])
+		return nil, explain(env, expression, issues.Errors()[0])
 	}
 	if err := checkLiterals(checked); err != nil {
 		return nil, err
@@ -83,7 +84,7 @@ func compile(env *cel.Env, expression string, limit uint64) (*cel.Ast, error) {
 	// already whether it can run at all.
 	estimate, err := env.EstimateCost(checked, sizes{})
 	if err != nil {
-		return nil, &Error{Line: 1, Column: 1, Message: "its cost cannot be estimated: " + err.Error()}
+		return nil, &Error{Line: 1, Column: 1, Message: "its cost cannot be estimated (" + bound(err.Error()) + "); simplify it"}
 	}
 	if estimate.Min > limit {
 		return nil, &Error{Line: 1, Column: 1, Cause: ErrCostExceeded, Message: fmt.Sprintf(
@@ -103,9 +104,10 @@ func (sizes) EstimateCallCost(string, string, *checker.AstNode, []checker.AstNod
 	return nil
 }
 
-// checkLiterals refuses two forms that the compiler lets pass. A pattern of matches that comes out of
-// an event would be compiled anew for every event, at a cost that its producer chooses; and messages
-// of Protocol Buffers have no place in what is JSON.
+// checkLiterals refuses three forms that the compiler lets pass. A pattern of matches that comes out of
+// an event would be compiled anew for every event, at a cost that its producer chooses; one that cannot be
+// read is found only when the program is made, which knows no place; and messages of Protocol Buffers have
+// no place in what is JSON.
 func checkLiterals(checked *cel.Ast) error {
 	native := checked.NativeRep()
 	refuse := func(e ast.Expr, message string) error {
@@ -115,8 +117,15 @@ func checkLiterals(checked *cel.Ast) error {
 	root := ast.NavigateAST(native)
 	for _, e := range ast.MatchDescendants(root, ast.FunctionMatcher("matches")) {
 		args := e.AsCall().Args()
-		if len(args) == 0 || args[len(args)-1].Kind() != ast.LiteralKind {
-			return refuse(e, "the pattern of matches must be a literal string")
+		if len(args) == 0 || isNoLiteral(args[len(args)-1]) {
+			return refuse(e, `the pattern of matches must be a literal string, such as matches("^orders/"); `+
+				"to look for what the event holds, write ==, contains or startsWith")
+		}
+		pattern := args[len(args)-1]
+		text, _ := pattern.AsLiteral().Value().(string)
+		if _, err := regexp.Compile(text); err != nil {
+			return refuse(pattern, bound(err.Error())+"; correct the pattern, it is one of RE2, "+
+				"without look-ahead and back-references: https://github.com/google/re2/wiki/Syntax")
 		}
 	}
 	for _, e := range ast.MatchDescendants(root, ast.KindMatcher(ast.StructKind)) {
@@ -136,7 +145,7 @@ func newProgram(env *cel.Env, checked *cel.Ast, limit uint64) (*program, error) 
 	}
 	p, err := env.Program(checked, options...)
 	if err != nil {
-		return nil, &Error{Line: 1, Column: 1, Message: "does not compile: " + err.Error()}
+		return nil, &Error{Line: 1, Column: 1, Message: "does not compile (" + bound(err.Error()) + "); write it otherwise"}
 	}
 	return &program{cel: p}, nil
 }

@@ -7,9 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
+	"github.com/google/cel-go/cel"
 	"github.com/google/cel-go/common"
+	"github.com/google/cel-go/common/operators"
 )
 
 // maxMessageBytes bounds what CEL says about a failure: enough for a sentence.
@@ -36,33 +39,59 @@ func isMissing(err error) bool {
 var (
 	undeclared = regexp.MustCompile(`^undeclared reference to '([^']*)'`)
 	undefined  = regexp.MustCompile(`^undefined field '([^']*)'`)
+	overload   = regexp.MustCompile(`^found no matching overload for '([^']*)' applied to '([^']*)'`)
 	chain      = regexp.MustCompile(`^[A-Za-z_][\w.]*`)
 )
 
 // explain turns what the compiler says into a refusal with the place and the remedy.
-func explain(expression string, issue *common.Error) *Error {
-	e := &Error{Line: issue.Location.Line(), Column: issue.Location.Column() + 1, Message: bound(issue.Message)}
-	switch {
+func explain(env *cel.Env, expression string, issue *common.Error) *Error {
+	e := &Error{Line: issue.Location.Line(), Column: issue.Location.Column() + 1}
+	switch message := bound(issue.Message); {
 	case undeclared.MatchString(issue.Message):
 		name := undeclared.FindStringSubmatch(issue.Message)[1]
-		e.Message = explainName(name, wordAt(expression, e.Line, e.Column))
+		e.Message = explainName(env, name, wordAt(expression, e.Line, e.Column))
 	case undefined.MatchString(issue.Message):
 		e.Message = explainField(undefined.FindStringSubmatch(issue.Message)[1])
-	case strings.HasPrefix(issue.Message, "Syntax error"):
-		e.Message = bound(issue.Message) + "; filters and transforms are written in CEL, see https://cel.dev"
+	case overload.MatchString(issue.Message):
+		call := overload.FindStringSubmatch(issue.Message)
+		e.Message = message + "; " + overloadRemedy(call[1], call[2])
+	case strings.HasPrefix(issue.Message, "expected type 'bool'"):
+		e.Message = message + `; on both sides of && and || write what is true or false, such as event.id == "1"`
+	default:
+		e.Message = message + "; correct it, filters and transforms are written in CEL, see https://cel.dev"
 	}
 	return e
 }
 
-// explainName is about an identifier that is neither the variable nor a function.
-func explainName(name, word string) string {
-	message := fmt.Sprintf("%q is not known; the only variable is event", name)
-	if word == "" {
-		return fmt.Sprintf("%q is not known; it is no function of filters", name)
+// overloadRemedy is about a call of something that is not defined for the types of what it is given, which
+// are listed in types.
+func overloadRemedy(function, types string) string {
+	switch function {
+	case operators.Conditional:
+		return "before the ? write what is true or false, and after it two values of one type"
+	case operators.LogicalNot:
+		return `behind the ! write what is true or false, such as !(event.id == "1")`
+	case operators.In:
+		return `behind in write a list or a map, such as event.id in ["1", "2"]`
+	case operators.Index:
+		return "only lists and maps have members; a part of a string is event.id.substring(0, 2)"
 	}
+	_, operator := operators.FindReverse(function)
+	switch {
+	case operator && strings.Contains(types, "timestamp") && strings.Contains(types, "string"):
+		return `write a time as timestamp, such as event.time > timestamp("2026-01-01T00:00:00Z")`
+	case operator:
+		return "write values of one type, converted where they are not, such as int(event.id) > 100"
+	}
+	return "give it what it takes, converted where it is of another type, such as string(event.data.total)"
+}
+
+// explainName is about an identifier that is neither the variable nor a function.
+func explainName(env *cel.Env, name, word string) string {
+	message := fmt.Sprintf("%q is not known; the only variable is event", name)
 	first, rest, _ := strings.Cut(word, ".")
 	if first != name {
-		return fmt.Sprintf("%q is not known; it is no function of filters", name)
+		return explainFunction(env, name)
 	}
 	suggestion := "event.data." + word
 	lower := strings.ToLower(first)
@@ -80,6 +109,20 @@ func explainName(name, word string) string {
 		suggestion = "event.data." + rest
 	}
 	return message + fmt.Sprintf("; did you mean %s?", suggestion)
+}
+
+// explainFunction is about a call of a function that there is none of.
+func explainFunction(env *cel.Env, name string) string {
+	if slices.ContainsFunc(env.Macros(), func(m cel.Macro) bool { return m.Function() == name }) {
+		return fmt.Sprintf("%q takes other arguments, such as event.data.lines.exists(l, l.n > 1); see https://cel.dev", name)
+	}
+	message := fmt.Sprintf("%q is not known; it is no function of filters", name)
+	for known := range env.Functions() {
+		if known != name && strings.EqualFold(known, name) {
+			return message + fmt.Sprintf("; did you mean %s?", known)
+		}
+	}
+	return message + "; use one of CEL, see https://cel.dev, or of its libraries of strings, mathematics and base64"
 }
 
 // explainField is about an attribute of event that cannot be one.
