@@ -46,8 +46,7 @@ func (d *Dispatcher) adopt(ctx context.Context, c *checkpoint, ops []*op) error 
 			return
 		}
 		if o, ok := dead[pairOf(s)]; ok {
-			o.dead = nil
-			d.deadStored(m.Seq, s, len(m.Data))
+			d.deadStored(m.Seq, o, s, len(m.Data))
 		}
 	})
 }

@@ -19,9 +19,10 @@ const (
 	// flushDelay is how long the flusher gathers after the first step of a flush. It bounds the
 	// duplicates after a crash: what was answered within it may be sent again.
 	flushDelay = 3 * time.Millisecond
-	// maxFlushRecords bounds one flush: 1,000 records with answers of 1,000 bytes are half of the
-	// largest message.
+	// maxFlushRecords and maxFlushBytes bound one flush: it is one message, and the largest that the log takes has
+	// 4 MiB. 1,000 records with answers of 1,000 bytes are half of that, but ids and types may take 16 KiB each.
 	maxFlushRecords = 1_000
+	maxFlushBytes   = 2 << 20
 )
 
 // op is one step of a delivery on its way into the log.
@@ -36,7 +37,7 @@ type op struct {
 	stillInFlight bool
 
 	storeAck, deadAck, forwardAck eventlog.Ack
-	storeSeq, forwardSeq          uint64
+	storeSeq, forwardSeq, deadSeq uint64
 	storeSize, forwardSize        int
 	deadSize                      int
 	// settledEntry is the task's entry at the time of the flush.
@@ -99,16 +100,7 @@ func (d *Dispatcher) flushAll(c *checkpoint) {
 // floor that includes them, and only then their traces are removed. It reports whether the shard is
 // still ours.
 func (d *Dispatcher) flush(c *checkpoint) bool {
-	d.mu.Lock()
-	ops := d.ops
-	if len(ops) > maxFlushRecords {
-		ops, d.ops = ops[:maxFlushRecords:maxFlushRecords], ops[maxFlushRecords:]
-		d.signalFlush()
-	} else {
-		d.ops = nil
-	}
-	d.mu.Unlock()
-
+	ops := d.gathered()
 	again := false
 	if err := d.persist(func(ctx context.Context) error {
 		if again {
@@ -142,6 +134,35 @@ func (d *Dispatcher) flush(c *checkpoint) bool {
 	d.remove(c.seq, removed)
 	return true
 }
+
+// gathered takes the steps of the next flush: as many as it may hold, and one at least.
+func (d *Dispatcher) gathered() []*op {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	n := 0
+	for bytes := 0; n < min(len(d.ops), maxFlushRecords); n++ {
+		if bytes += recordBytes(&d.ops[n].record); bytes > maxFlushBytes && n > 0 {
+			break
+		}
+	}
+	ops := d.ops[:n:n]
+	if d.ops = d.ops[n:]; len(d.ops) > 0 {
+		d.signalFlush()
+	} else {
+		d.ops = nil
+	}
+	return ops
+}
+
+// recordBytes is how many bytes of a flush a record takes at most.
+func recordBytes(r *delivery.Record) int {
+	return recordOverhead + len(r.Subscription.Namespace) + len(r.Subscription.Name) + len(r.Endpoint.Namespace) + len(r.Endpoint.Name) +
+		len(r.EventID) + len(r.EventType) + len(r.DeliveryID) + len(r.Message) + len(r.Response)
+}
+
+// recordOverhead is what the numbers of a record, the texts of a closed set and the heads of all fields take at
+// most.
+const recordOverhead = 256
 
 // wasStored tells a flush that was stored though its acknowledgement was lost from another owner's.
 func (d *Dispatcher) wasStored(ctx context.Context, c *checkpoint, f *deliverylog.Flush, cause error) error {
@@ -218,14 +239,14 @@ func (d *Dispatcher) storeDead(ctx context.Context, ops []*op) error {
 			failed = err
 			continue
 		}
-		d.deadStored(seq, o.dead, o.deadSize)
-		o.dead = nil
+		d.deadStored(seq, o, o.dead, o.deadSize)
 	}
 	return failed
 }
 
-// deadStored notes a dead letter that is stored. The next flush names the newest.
-func (d *Dispatcher) deadStored(seq uint64, s *delivery.Stored, size int) {
+// deadStored notes a step's dead letter that is stored.
+func (d *Dispatcher) deadStored(seq uint64, o *op, s *delivery.Stored, size int) {
+	o.dead, o.deadSeq = nil, seq
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.lastDead = max(d.lastDead, seq)
@@ -258,19 +279,28 @@ func (d *Dispatcher) compose(c *checkpoint, ops []*op) (*deliverylog.Flush, []*e
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	f := &deliverylog.Flush{
-		ScanFrom: d.live.oldest(), LastWaiting: c.lastWaiting, LastDeadLetter: max(c.lastDeadLetter, d.lastDead),
+		ScanFrom: d.live.oldest(), LastWaiting: c.lastWaiting, LastDeadLetter: c.lastDeadLetter,
 		Records: make([]delivery.Record, len(ops)),
 	}
+	madeUp := d.madeUp
 	for i, o := range ops {
 		f.Records[i] = o.record
 		f.LastWaiting = max(f.LastWaiting, o.storeSeq, o.forwardSeq)
+		f.LastDeadLetter = max(f.LastDeadLetter, o.deadSeq)
+		if o.task == nil {
+			madeUp--
+		}
 		if o.task != nil && o.task.entry != nil {
 			o.settledEntry, o.task.entry = o.task.entry, nil
 			d.window.recorded(o.settledEntry)
 			d.composed = append(d.composed, o.task)
 		}
 	}
-	settled := d.window.settle()
+	var settled []*entry
+	if madeUp == 0 { // otherwise a later flush has the records of some events and dead letters that this one would name
+		f.LastDeadLetter = max(f.LastDeadLetter, d.lastDead)
+		settled = d.window.settle()
+	}
 	f.Floor = d.window.floor
 	if len(ops) == 0 && f.Floor == c.floor {
 		return nil, nil

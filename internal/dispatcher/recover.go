@@ -264,7 +264,7 @@ func (d *Dispatcher) readLateDeadLetters(ctx context.Context, r *recovery) error
 			return
 		}
 		r.dead[p] = struct{}{}
-		d.makeUp(r, s, delivery.OutcomeDeadLettered, 0)
+		d.makeUp(r, s, &op{deadSeq: m.Seq}, delivery.OutcomeDeadLettered)
 	})
 }
 
@@ -291,21 +291,21 @@ func (d *Dispatcher) readLateWaiting(ctx context.Context, r *recovery) error {
 			if s.Attempts > 0 {
 				outcome = delivery.OutcomeRetry
 			}
-			d.makeUp(r, s, outcome, m.Seq)
+			d.makeUp(r, s, &op{storeSeq: m.Seq}, outcome)
 		}
 	})
 }
 
 // makeUp records a step whose own record was lost between the storing of what follows from it and
-// the flush. How the attempt went is lost; that it was made is not.
-func (d *Dispatcher) makeUp(r *recovery, s *delivery.Stored, outcome delivery.Outcome, waitingSeq uint64) {
+// the flush. How the attempt went is lost; that it was made is not. o has the sequence of what was stored.
+func (d *Dispatcher) makeUp(r *recovery, s *delivery.Stored, o *op, outcome delivery.Outcome) {
 	e, err := event.DecodeRecord(s.Event)
 	if err != nil {
-		d.unreadable(waitingSeq, err)
+		d.unreadable(max(o.storeSeq, o.deadSeq), err)
 		return
 	}
 	p := pairOf(s)
-	record := delivery.Record{
+	o.record = delivery.Record{
 		EventSeq: s.EventSeq, Subscription: s.Subscription, Kind: s.Kind, Endpoint: s.Endpoint,
 		EventID: e.ID, EventType: e.Type, DeliveryID: delivery.ID(e, s.Subscription, s.Kind),
 		First: s.EventSeq > r.floor && !r.seen(p), Attempt: s.Attempts, Time: time.Now(), Outcome: outcome,
@@ -313,10 +313,10 @@ func (d *Dispatcher) makeUp(r *recovery, s *delivery.Stored, outcome delivery.Ou
 	}
 	d.skip[p] = struct{}{}
 	sub, l := d.sub(s.Subscription), d.laneOf(s.Endpoint)
-	sub.figures.apply(&record, true)
-	l.figures.apply(&record, true)
+	sub.figures.apply(&o.record, true)
+	l.figures.apply(&o.record, true)
 	d.madeUp++
-	d.ops = append(d.ops, &op{record: record, storeSeq: waitingSeq})
+	d.add(o)
 }
 
 // seen reports whether a flush holds a record of the pair.
