@@ -5,7 +5,6 @@ package dispatcher
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"strings"
 	"time"
@@ -333,15 +332,6 @@ func (d *Dispatcher) miss(l *lane) {
 	}
 	l.seen = true
 	d.saveEndpoint(l)
-}
-
-// encode is a value as JSON. Only values that always encode are given to it.
-func encode(v any) []byte {
-	b, err := json.Marshal(v)
-	if err != nil {
-		panic(fmt.Sprintf("encode %T: %v", v, err))
-	}
-	return b
 }
 
 // parseName reads what delivery.Name's String wrote.

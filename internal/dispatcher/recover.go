@@ -5,7 +5,6 @@ package dispatcher
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -35,6 +34,14 @@ type restored struct {
 	endpoints map[delivery.Name]endpointState
 	counters  counters
 	usage     ledgers
+}
+
+// newRestored holds nothing yet.
+func newRestored() restored {
+	return restored{
+		positions: map[delivery.Name]position{}, circuits: map[circuitKey]breaker.Snapshot{},
+		endpoints: map[delivery.Name]endpointState{},
+	}
 }
 
 // position is where a subscription begins, and since when it is gone, if it is.
@@ -135,10 +142,7 @@ func (d *Dispatcher) restore(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	d.restored = restored{
-		positions: map[delivery.Name]position{}, circuits: map[circuitKey]breaker.Snapshot{},
-		endpoints: map[delivery.Name]endpointState{},
-	}
+	d.restored = newRestored()
 	for key, value := range state {
 		if err := d.restored.set(key, value); err != nil {
 			return fmt.Errorf("decode state %s: %w", key, err)
@@ -152,29 +156,19 @@ func (r *restored) set(key eventlog.StateKey, value []byte) error {
 	name := delivery.Name{Namespace: key.Namespace, Name: key.Name}
 	switch key.Kind {
 	case statePosition:
-		return decode(value, r.positions, name)
+		return decodeInto(value, r.positions, name)
 	case stateEndpoint:
-		return decode(value, r.endpoints, name)
+		return decodeInto(value, r.endpoints, name)
 	case stateCircuit:
-		return decode(value, r.circuits, circuitKey{key.Namespace, key.Name, false})
+		return decodeInto(value, r.circuits, circuitKey{key.Namespace, key.Name, false})
 	case stateHost:
-		return decode(value, r.circuits, circuitKey{key.Namespace, key.Name, true})
+		return decodeInto(value, r.circuits, circuitKey{key.Namespace, key.Name, true})
 	case stateCounters:
-		return json.Unmarshal(value, &r.counters)
+		return decode(value, &r.counters)
 	case stateUsage:
-		return json.Unmarshal(value, &r.usage)
+		return decode(value, &r.usage)
 	}
 	return nil // of a later release
-}
-
-// decode puts a JSON value into a map.
-func decode[K comparable, V any](data []byte, into map[K]V, key K) error {
-	var v V
-	if err := json.Unmarshal(data, &v); err != nil {
-		return err
-	}
-	into[key] = v
-	return nil
 }
 
 // readFlushes reads the last flush and those that it names, and restores the counts.
