@@ -34,8 +34,8 @@ func stateValues() map[eventlog.StateKey]stateValue {
 			position{UID: "uid", Start: 7, Gone: at}, `{"uid":"uid","start":7,"gone":"2026-11-25T01:02:03Z"}`,
 		},
 		{Kind: stateEndpoint, Namespace: "team-a", Name: "billing"}: {
-			endpointState{Disabled: &disabled{at, disabledGone, 2, "uid", "now"}, FailingSince: at, HandledEnable: "now"},
-			`{"disabled":{"since":"2026-11-25T01:02:03Z","reason":"Gone","generation":2,"uid":"uid","enable":"now"},` +
+			endpointState{Disabled: &disabled{at, disabledGone, 2, "uid"}, FailingSince: at, HandledEnable: "now"},
+			`{"disabled":{"since":"2026-11-25T01:02:03Z","reason":"Gone","generation":2,"uid":"uid"},` +
 				`"failingSince":"2026-11-25T01:02:03Z","handledEnable":"now"}`,
 		},
 		{Kind: stateEndpoint, Namespace: "team-a", Name: "new"}: {endpointState{}, `{}`},
