@@ -91,6 +91,7 @@ var benches = []bench{
 	{"latency", "from posted to received", benchLatency},
 	{"ingest", "ingest alone", benchIngest},
 	{"memory", "resident memory, after a forced collection", benchMemory},
+	{"parked", "resident memory with parked deliveries", benchParked},
 	{"routing", "what an event costs with many subscriptions that do not want it", benchRouting},
 	{"neighbour", "a healthy endpoint beside one that hangs", benchNeighbour},
 	{"start", "from the start of the process to the first delivery", benchStart},
