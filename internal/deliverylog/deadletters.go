@@ -123,7 +123,7 @@ func (w *walk) next(ctx context.Context) ([]deadLetter, error) {
 func (w *walk) read(ctx context.Context, from, to, n uint64) ([]deadLetter, error) {
 	var all []deadLetter
 	for from <= to && uint64(len(all)) < n {
-		found, err := w.log.DeadLettersFrom(ctx, w.namespace, from, int(min(n-uint64(len(all)), deadPerRead))) //nolint:gosec // a page
+		found, err := w.log.DeadLettersFrom(ctx, w.namespace, from, int(min(n-uint64(len(all)), deadPerRead)))
 		if err != nil {
 			return nil, err
 		}

@@ -49,7 +49,7 @@ func TestDefaults_HoldForTenMinutes(t *testing.T) {
 		"a subscription": {&lane{}, delivery.DeadSubscriptionDeleted, x.gone},
 	}
 	for name, tc := range tests {
-		w := waiting{sub: x, accepted: uint32(tc.gone.Unix())} //nolint:gosec // until 2106
+		w := waiting{sub: x, accepted: uint32(tc.gone.Unix())}
 		if got := s.d.reasonToEnd(tc.lane, w, tc.gone.Add(hold-time.Nanosecond)); got != "" {
 			t.Errorf("%s: the delivery ends as %s within the hold", name, got)
 		}

@@ -47,10 +47,10 @@ func TestShare_ForgetsTheDeadLettersThatTheEngineRemoved(t *testing.T) {
 			s.load()
 			s.send("team-a", n)
 			s.eventually("all are dead-lettered", func() bool { return s.d.Account().DeadLettered == n })
-			var real holding
+			var stored holding
 			s.eventually("the engine removed what is too much", func() bool {
-				real = s.deadLetters("team-a")
-				return tc.wantLeft(real.Messages)
+				stored = s.deadLetters("team-a")
+				return tc.wantLeft(stored.Messages)
 			})
 			if err := s.d.trim(time.Now(), false); err != nil {
 				t.Fatal(err)
@@ -58,8 +58,8 @@ func TestShare_ForgetsTheDeadLettersThatTheEngineRemoved(t *testing.T) {
 			s.d.mu.Lock()
 			defer s.d.mu.Unlock()
 			// Of a span that is cut the ledger knows the sum alone, and they differ a little.
-			if counted := s.d.usage.dead.of("team-a"); math.Abs(float64(counted.Bytes-real.Bytes)) > float64(real.Bytes)/20 {
-				t.Errorf("%+v count towards the share, and the log holds %+v", counted, real)
+			if counted := s.d.usage.dead.of("team-a"); math.Abs(float64(counted.Bytes-stored.Bytes)) > float64(stored.Bytes)/20 {
+				t.Errorf("%+v count towards the share, and the log holds %+v", counted, stored)
 			}
 		})
 	}

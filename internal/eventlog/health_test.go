@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"testing"
 )
 
@@ -19,15 +20,10 @@ func TestEngine_IsHealthyOnABusyMachine(t *testing.T) {
 	}
 	t.Cleanup(l.Close)
 	var busy sync.WaitGroup
-	stop := make(chan struct{})
+	var stop atomic.Bool
 	for range 2 * runtime.GOMAXPROCS(0) {
 		busy.Go(func() {
-			for {
-				select {
-				case <-stop:
-					return
-				default:
-				}
+			for !stop.Load() { //nolint:revive // it is to keep a processor busy
 			}
 		})
 	}
@@ -37,6 +33,6 @@ func TestEngine_IsHealthyOnABusyMachine(t *testing.T) {
 			break
 		}
 	}
-	close(stop)
+	stop.Store(true)
 	busy.Wait()
 }

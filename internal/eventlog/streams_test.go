@@ -26,7 +26,7 @@ func opened(t *testing.T, o Options) (l *Log, disk int64) {
 	if err := syscall.Statfs(o.Dir, &fs); err != nil {
 		t.Fatal(err)
 	}
-	return l, int64(fs.Blocks) * fs.Bsize //nolint:gosec // bytes on a disk
+	return l, int64(fs.Blocks) * fs.Bsize
 }
 
 // configOf is how the engine has a stream.
