@@ -13,6 +13,7 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"net/url"
+	"os"
 	"sync"
 	"testing"
 	"time"
@@ -24,7 +25,18 @@ import (
 	"github.com/posthorn-dev/posthorn/internal/httpsend"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// TestMain has the environment name a proxy that is not there. net/http reads it once for the process: a Client that
+// went by it unasked would not reach a single name.
+func TestMain(m *testing.M) {
+	for variable, value := range map[string]string{
+		"HTTP_PROXY": "http://127.0.0.1:1", "HTTPS_PROXY": "http://127.0.0.1:1", "NO_PROXY": "", "no_proxy": "",
+	} {
+		if err := os.Setenv(variable, value); err != nil {
+			panic(err)
+		}
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // loopback is the policy of these tests: receivers are on loopback, which is listed.
 func loopback(t testing.TB) *egress.Policy {

@@ -56,6 +56,28 @@ func TestSend_ProxyOnlyWhenConfigured(t *testing.T) {
 	}
 }
 
+func TestSend_ProxyOfTheEnvironmentOnlyWhenConfigured(t *testing.T) {
+	p := newReceiver(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusAccepted) })
+	r := newReceiver(t, nil)
+	t.Setenv("HTTP_PROXY", p.URL)
+	names := resolver(map[string][]netip.Addr{"receiver.example": ips("127.0.0.1")})
+	e := endpoint(t, "http://receiver.example:"+port(t, r.Server)+"/hooks")
+
+	wantDelivered(t, send(t, newClient(t, httpsend.Options{Resolver: names}), e))
+	if through, direct := len(p.seen()), len(r.seen()); through != 0 || direct != 1 {
+		t.Errorf("without the option the proxy saw %d requests and the receiver %d, want 0 and 1", through, direct)
+	}
+	c := newClient(t, httpsend.Options{Resolver: names, ProxyFromEnvironment: true})
+	if got := send(t, c, e); got.StatusCode != http.StatusAccepted {
+		t.Errorf("with the option the response = %+v, want that of the proxy", got)
+	}
+	if through, direct := len(p.seen()), len(r.seen()); through != 1 || direct != 1 {
+		t.Errorf("with the option the proxy saw %d requests and the receiver %d, want 1 and 1", through, direct)
+	}
+	t.Setenv("NO_PROXY", "receiver.example")
+	wantDelivered(t, send(t, newClient(t, httpsend.Options{Resolver: names, ProxyFromEnvironment: true}), e))
+}
+
 func TestSend_ProxyThatIsDown(t *testing.T) {
 	t.Parallel()
 	p := newReceiver(t, nil)
