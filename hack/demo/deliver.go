@@ -12,10 +12,10 @@ import (
 
 // delivery is what the receiver tells of one request.
 type delivery struct {
-	Time                          time.Time
-	WebhookID, EventID, EventType string
-	Verified                      bool
-	Status                        int
+	Time                                      time.Time
+	Path, WebhookID, EventID, EventType, Text string
+	Verified                                  bool
+	Status                                    int
 }
 
 // received asks the receiver for what it got.
@@ -71,15 +71,19 @@ func (d *demo) awaitDelivered(ctx context.Context, event string) error {
 func (d *demo) post(ctx context.Context) (string, error) {
 	d.posted++
 	id := fmt.Sprintf("order-%d", d.posted)
+	return id, d.postBody(ctx, fmt.Sprintf(
+		`{"specversion":"1.0","id":%q,"source":"/shop","type":"com.example.order.created","data":{"total":%d}}`,
+		id, 120*d.posted))
+}
+
+// postBody posts one event, as the shop.
+func (d *demo) postBody(ctx context.Context, body string) error {
 	answer, err := d.curl(ctx, call{
 		url:   "http://" + ingestAddress + "/v1/namespaces/" + tenant + "/events",
-		token: "TOKEN", kind: "application/cloudevents+json",
-		body: fmt.Sprintf(
-			`{"specversion":"1.0","id":%q,"source":"/shop","type":"com.example.order.created","data":{"total":%d}}`,
-			id, 120*d.posted),
+		token: "TOKEN", kind: "application/cloudevents+json", body: body,
 	})
 	d.output(answer)
-	return id, err
+	return err
 }
 
 func (d *demo) postEvent(ctx context.Context) error {
@@ -91,4 +95,33 @@ func (d *demo) postEvent(ctx context.Context) error {
 		return err
 	}
 	return d.awaitDelivered(ctx, event)
+}
+
+// postAlert posts an event of another type. It goes where a URL in a Secret says, as the text that the
+// subscription's transform makes of it, and nowhere else.
+func (d *demo) postAlert(ctx context.Context) error {
+	err := d.postBody(ctx,
+		`{"specversion":"1.0","id":"alert-1","source":"/shop","type":"com.example.alert.fired","data":{"name":"disk","state":"firing"}}`)
+	if err != nil {
+		return err
+	}
+	return d.await(ctx, "the alert arrives", func(ctx context.Context) error {
+		all, err := d.received(ctx)
+		if err != nil {
+			return err
+		}
+		var texts []string
+		for _, one := range all {
+			if one.EventID == "alert-1" || one.Path == "/slack" && one.Status != 200 {
+				return fmt.Errorf("the receiver got %+v", one)
+			}
+			if one.Path == "/slack" {
+				texts = append(texts, one.Text)
+			}
+		}
+		if len(texts) != 1 || texts[0] != "Alert disk is firing" {
+			return fmt.Errorf("the receiver has the texts %q", texts)
+		}
+		return nil
+	})
 }

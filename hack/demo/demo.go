@@ -51,6 +51,7 @@ var steps = []step{
 	{"Start a receiver that verifies signatures with the Standard Webhooks library", (*demo).runReceiver},
 	{"Apply the samples: where to send, and what", (*demo).applySamples},
 	{"Post an event, and see it arrive signed", (*demo).postEvent},
+	{"Post an alert, and see it arrive as a text at a Slack-like service, whose URL is in a Secret", (*demo).postAlert},
 	{"Break the receiver: Posthorn tries again, then opens the circuit", (*demo).breakReceiver},
 	{"Post two more: while the circuit is open they wait, and use up no attempt", (*demo).postWhileOpen},
 	{"Repair the receiver: the circuit closes, and all that waited arrives", (*demo).repairReceiver},
@@ -65,7 +66,7 @@ type demo struct {
 	processes processes
 	// tokens of the tenant's two ServiceAccounts, by the names of their variables
 	tokens map[string]string
-	posted int // events
+	posted int // orders
 }
 
 // newDemo makes the directory of the demo's state. The function is called when one of the processes ends.

@@ -22,6 +22,7 @@ func (d *demo) askKubernetes(ctx context.Context) error {
 		{"webhooksubscription/billing-orders", "delivered", d.posted},
 		{"webhookendpoint/billing", "delivered", d.posted},
 		{"webhookendpoint/billing", "pending", 0},
+		{"webhookendpoint/slack", "delivered", 1},
 	} {
 		err := d.kubectl(ctx, "wait", "-n", tenant, one.object, "--timeout=60s",
 			fmt.Sprintf("--for=jsonpath={.status.deliveries.%s}=%d", one.field, one.want))

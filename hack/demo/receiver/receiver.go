@@ -30,6 +30,8 @@ type request struct {
 	WebhookID string    `json:"webhookID,omitempty"`
 	EventID   string    `json:"eventID,omitempty"`
 	EventType string    `json:"eventType,omitempty"`
+	// Text is that of a message to /slack.
+	Text string `json:"text,omitempty"`
 	// Verified says that the signature is that of the body, made with the secret within the last 5 minutes.
 	Verified bool   `json:"verified"`
 	Problem  string `json:"problem,omitempty"`
@@ -104,6 +106,7 @@ func (r *receiver) takeText(w http.ResponseWriter, hr *http.Request) {
 	if err := json.NewDecoder(http.MaxBytesReader(w, hr.Body, maxBody)).Decode(&message); err != nil || message.Text == "" {
 		seen.Problem, seen.Status = "the body has no text", http.StatusBadRequest
 	}
+	seen.Text = message.Text
 	r.answer(w, seen)
 }
 
@@ -128,6 +131,9 @@ func (q request) String() string {
 	line := "POST " + q.Path
 	if q.EventID != "" {
 		line += fmt.Sprintf(": event %s, %s", q.EventID, q.WebhookID)
+	}
+	if q.Text != "" {
+		line += fmt.Sprintf(": text %q", q.Text)
 	}
 	switch {
 	case q.Verified:

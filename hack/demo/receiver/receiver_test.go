@@ -86,8 +86,9 @@ func TestReceiver_TakesTextAsSlackDoes(t *testing.T) {
 	tests := map[string]struct {
 		body string
 		want int
+		text string
 	}{
-		"a text":    {body: `{"text": "Alert disk is firing"}`, want: http.StatusOK},
+		"a text":    {body: `{"text": "Alert disk is firing"}`, want: http.StatusOK, text: "Alert disk is firing"},
 		"no text":   {body: `{"id": 1}`, want: http.StatusBadRequest},
 		"no object": {body: `Alert`, want: http.StatusBadRequest},
 	}
@@ -97,6 +98,9 @@ func TestReceiver_TakesTextAsSlackDoes(t *testing.T) {
 			r := newReceiver(secretFile(t), &bytes.Buffer{})
 			if got := serve(r, "POST", "/slack", tc.body, nil); got.Code != tc.want {
 				t.Errorf("status: got %d, want %d", got.Code, tc.want)
+			}
+			if seen := requestsOf(t, r); len(seen) != 1 || seen[0].Path != "/slack" || seen[0].Text != tc.text {
+				t.Errorf("remembered %+v, want the text %q", seen, tc.text)
 			}
 		})
 	}
