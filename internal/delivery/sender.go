@@ -7,6 +7,8 @@ import (
 	"context"
 	"net/http"
 	"time"
+
+	"github.com/posthorn-dev/posthorn/internal/egress"
 )
 
 // Sender makes one HTTP request to an endpoint. Implementations guard egress, reuse connections,
@@ -34,6 +36,9 @@ type Response struct {
 	// Message is one sentence for a user when Reason is set, at most 256 bytes, without secrets,
 	// URLs and addresses.
 	Message string
+	// Refusal is that of the egress guard where the reason is ReasonBlocked. It names the address that the
+	// message does not: it is for the platform's log, and not for the attempt log.
+	Refusal *egress.Refusal
 	// Body is the beginning of the answer's body, at most 1,000 bytes, as valid UTF-8, with the
 	// endpoint's secrets redacted.
 	Body string

@@ -201,6 +201,9 @@ func (d *Dispatcher) finish(t *task, e *delivery.Endpoint, r *delivery.Response,
 		record.NextAttempt = now.Add(wait)
 	}
 	d.note(t, &record, now)
+	if r.Refusal != nil && l.endpoint == e { // names may lead elsewhere than when they were vetted
+		d.logVerdict(l, r.Refusal)
+	}
 	if decision.Disable {
 		d.disable(l, e, disabledGone, now)
 	}

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/posthorn-dev/posthorn/internal/delivery"
+	"github.com/posthorn-dev/posthorn/internal/egress"
 )
 
 // congested is how long the head of a lane's queue may have waited before the lane counts as slow,
@@ -56,8 +57,10 @@ type lane struct {
 
 	destinationChecked bool
 	destination        error
-	figures            figures
-	dirty              bool
+	// refusal is the one that was logged; nil since the destination was admitted.
+	refusal *egress.Refusal
+	figures figures
+	dirty   bool
 }
 
 // disabled says since when and why an endpoint is disabled, and which spec it had: a change of that

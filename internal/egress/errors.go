@@ -5,6 +5,7 @@ package egress
 
 import (
 	"errors"
+	"net/netip"
 	"strings"
 )
 
@@ -19,6 +20,8 @@ type Refusal struct {
 	Class Class
 	// Host is the destination's host as the tenant wrote it; empty where only addresses are known.
 	Host string
+	// Addr is that address. It is for the platform's own log, and no part of the message.
+	Addr netip.Addr
 }
 
 // Error says what class was refused and what helps.

@@ -84,7 +84,7 @@ func (p *Policy) Check(namespace string, addrs []netip.Addr) error {
 	}
 	for _, addr := range addrs {
 		if c, ok := p.admits(namespace, addr); !ok {
-			return &Refusal{Class: c}
+			return &Refusal{Class: c, Addr: addr}
 		}
 	}
 	return nil
@@ -94,7 +94,7 @@ func (p *Policy) Check(namespace string, addrs []netip.Addr) error {
 // what is never reachable is not reachable by a Service either.
 func (p *Policy) CheckService(addr netip.Addr) error {
 	if v := judge(addr); v.never {
-		return &Refusal{Class: v.class}
+		return &Refusal{Class: v.class, Addr: addr}
 	}
 	return nil
 }

@@ -152,6 +152,30 @@ func TestPolicy_CheckService(t *testing.T) {
 	}
 }
 
+func TestRefusal_HoldsTheAddressAndDoesNotTellIt(t *testing.T) {
+	t.Parallel()
+	p := egress.DefaultPolicy()
+	tests := map[string]struct {
+		err  error
+		addr string
+	}{
+		"the first that was refused": {p.Check(namespace, addrs("8.8.8.8", "10.1.2.3", "10.9.9.9")), "10.1.2.3"},
+		"a Service":                  {p.CheckService(netip.MustParseAddr("169.254.1.1")), "169.254.1.1"},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			refusal, ok := errors.AsType[*egress.Refusal](tc.err)
+			if !ok || refusal.Addr != netip.MustParseAddr(tc.addr) {
+				t.Fatalf("got %#v, want the address %s", tc.err, tc.addr)
+			}
+			if strings.Contains(refusal.Error(), tc.addr) {
+				t.Errorf("Error() = %q", refusal)
+			}
+		})
+	}
+}
+
 func TestNewPolicy_NamesTheRuleAtFault(t *testing.T) {
 	t.Parallel()
 	bad := []netip.Prefix{{}}

@@ -21,7 +21,11 @@ import (
 // failed returns the response of an attempt that got no answer.
 func (a *attempt) failed(err error) delivery.Response {
 	reason, message := a.classify(err)
-	return delivery.Response{Reason: reason, Message: message}
+	r := delivery.Response{Reason: reason, Message: message}
+	if reason == delivery.ReasonBlocked {
+		r.Refusal, _ = errors.AsType[*egress.Refusal](err)
+	}
+	return r
 }
 
 // classify says why an attempt failed, in the closed set of reasons and in one sentence. Sentences are

@@ -46,7 +46,8 @@ func (g *guard) resolve(ctx context.Context, namespace, host string) ([]netip.Ad
 func (g *guard) judge(namespace, host string, addrs []netip.Addr) error {
 	err := g.policy.Check(namespace, addrs)
 	if refusal, ok := errors.AsType[*egress.Refusal](err); ok {
-		return &egress.Refusal{Class: refusal.Class, Host: host}
+		refusal.Host = host
+		return refusal
 	}
 	if err != nil {
 		return &resolveError{err}

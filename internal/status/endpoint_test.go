@@ -5,6 +5,8 @@ package status
 
 import (
 	"errors"
+	"fmt"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -191,6 +193,17 @@ func TestEndpointFacts_TimesOfTransition(t *testing.T) {
 	f.Circuit.State = breaker.HalfOpen
 	if got := f.wanted(opened, soon.Add(time.Minute)).condition(hookv1.ConditionCircuitClosed); !got.LastTransitionTime.Time.Equal(noon.Add(5 * time.Second)) {
 		t.Errorf("another reason of the same status moves the time to %s", got.LastTransitionTime)
+	}
+}
+
+func TestEndpointFacts_TellTheClassOfAnAddressAndNotTheAddress(t *testing.T) {
+	t.Parallel()
+	for _, class := range []egress.Class{egress.Private, egress.Cluster, egress.APIServer, egress.Metadata} {
+		f := healthy()
+		f.DestinationError = &egress.Refusal{Class: class, Host: "db.example.com", Addr: netip.MustParseAddr("10.1.2.3")}
+		if told := fmt.Sprintf("%+v", f.wanted(&state{}, noon)); strings.Contains(told, "10.1.2.3") || !strings.Contains(told, "db.example.com") {
+			t.Errorf("%s: the status is %s", class, told)
+		}
 	}
 }
 
