@@ -79,6 +79,7 @@ func (p *process) work(ctx context.Context) {
 	p.health.watch(p.ready)
 	p.start(&p.reporting, func() error { return p.writer.Run(reporting) })
 	p.start(&p.reporting, func() error { return p.lease.Run(reporting) })
+	p.start(&p.routing, func() error { return p.network.run(ctx) })
 	p.start(&p.routing, func() error { return p.router.Run(ctx) })
 	p.start(&p.routing, func() error { return p.core.Failure(ctx) })
 	p.start(&p.serving, func() error { return p.recoverIngest(ctx) })

@@ -6,21 +6,29 @@ package dispatcher
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/netip"
 	"net/url"
 	"os"
 	"time"
 
+	discoveryv1 "k8s.io/api/discovery/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	discoveryv1client "k8s.io/client-go/kubernetes/typed/discovery/v1"
+	networkingv1client "k8s.io/client-go/kubernetes/typed/networking/v1"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/posthorn-dev/posthorn/internal/access"
+	"github.com/posthorn-dev/posthorn/internal/config"
+	"github.com/posthorn-dev/posthorn/internal/egress"
 	"github.com/posthorn-dev/posthorn/internal/telemetry"
 )
 
-// resolveTimeout bounds the look at the API server's own address.
-const resolveTimeout = 10 * time.Second
+// readTimeout bounds each look at what the cluster says of itself.
+const readTimeout = 10 * time.Second
 
 // connection returns how the API server is reached. It has no rate limit of the client's own: routing
 // reads by watches, and access and status keep budgets of theirs.
@@ -65,10 +73,37 @@ func (o *RunOptions) issuers(config *rest.Config) ([]string, error) {
 	return []string{issuer}, nil
 }
 
-// apiServerAddresses returns the addresses under which the dispatcher knows the API server. Nobody's
-// webhooks are sent there, which is why a name that does not resolve is an error.
-func apiServerAddresses(ctx context.Context, config *rest.Config) ([]netip.Addr, error) {
-	host := config.Host
+// newNetwork returns what keeps the rules of egress in step with the cluster, for the sender to go by.
+func newNetwork(cluster *rest.Config, platform config.Egress, apply func(*egress.Policy), logger *slog.Logger) (*network, error) {
+	slices, err := discoveryv1client.NewForConfig(cluster)
+	if err != nil {
+		return nil, fmt.Errorf("create client of EndpointSlices: %w", err)
+	}
+	cidrs, err := networkingv1client.NewForConfig(cluster)
+	if err != nil {
+		return nil, fmt.Errorf("create client of ServiceCIDRs: %w", err)
+	}
+	return &network{
+		logger: logger,
+		rules:  egress.Rules{Allow: platform.Allow, NamespaceAllow: platform.NamespaceAllow, Cluster: platform.ClusterCIDRs},
+		apply:  apply,
+		apiServer: []*reading[netip.Addr]{
+			{what: "own connection", read: func(ctx context.Context) ([]netip.Addr, error) { return hostAddresses(ctx, cluster.Host) }},
+			{what: "EndpointSlices of Service default/kubernetes", read: func(ctx context.Context) ([]netip.Addr, error) {
+				return endpointAddresses(ctx, slices.EndpointSlices(metav1.NamespaceDefault))
+			}},
+		},
+		services: &reading[netip.Prefix]{what: "ServiceCIDRs", read: func(ctx context.Context) ([]netip.Prefix, error) {
+			return serviceRanges(ctx, cidrs.ServiceCIDRs())
+		}},
+		seen:  map[netip.Addr]time.Time{},
+		known: make(chan struct{}),
+	}, nil
+}
+
+// hostAddresses returns the addresses under which the dispatcher itself knows the API server; in a pod that
+// is the ClusterIP of the Service kubernetes.
+func hostAddresses(ctx context.Context, host string) ([]netip.Addr, error) {
 	if u, err := url.Parse(host); err == nil && u.Host != "" {
 		host = u.Hostname()
 	} else if name, _, err := net.SplitHostPort(host); err == nil {
@@ -77,11 +112,57 @@ func apiServerAddresses(ctx context.Context, config *rest.Config) ([]netip.Addr,
 	if addr, err := netip.ParseAddr(host); err == nil {
 		return []netip.Addr{addr}, nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, resolveTimeout)
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
 	addrs, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
 	if err != nil {
 		return nil, fmt.Errorf("resolve the API server's own address: %w", err)
 	}
 	return addrs, nil
+}
+
+// endpointAddresses returns the addresses of the API servers themselves, behind the Service kubernetes.
+func endpointAddresses(ctx context.Context, client discoveryv1client.EndpointSliceInterface) ([]netip.Addr, error) {
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	list, err := client.List(ctx, metav1.ListOptions{LabelSelector: discoveryv1.LabelServiceName + "=kubernetes"})
+	if err != nil {
+		return nil, fmt.Errorf("list EndpointSlices: %w", err)
+	}
+	var addrs []netip.Addr
+	for _, slice := range list.Items {
+		for _, endpoint := range slice.Endpoints { // those that are not ready answer all the same
+			for _, text := range endpoint.Addresses {
+				if addr, err := netip.ParseAddr(text); err == nil { // else a name, which older versions allow
+					addrs = append(addrs, addr)
+				}
+			}
+		}
+	}
+	return addrs, nil
+}
+
+// serviceRanges returns the ranges that Services have their addresses from. Kubernetes knows the kind since
+// 1.33; before, there are none to read.
+func serviceRanges(ctx context.Context, client networkingv1client.ServiceCIDRInterface) ([]netip.Prefix, error) {
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	list, err := client.List(ctx, metav1.ListOptions{})
+	if apierrors.IsNotFound(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("list ServiceCIDRs: %w", err)
+	}
+	var ranges []netip.Prefix
+	for _, item := range list.Items {
+		for _, text := range item.Spec.CIDRs {
+			prefix, err := netip.ParsePrefix(text)
+			if err != nil {
+				return nil, fmt.Errorf("read ServiceCIDR %s: %w", item.Name, err)
+			}
+			ranges = append(ranges, prefix)
+		}
+	}
+	return ranges, nil
 }

@@ -4,13 +4,7 @@
 package dispatcher
 
 import (
-	"context"
-	"fmt"
-
-	"k8s.io/client-go/rest"
-
 	"github.com/posthorn-dev/posthorn/internal/config"
-	"github.com/posthorn-dev/posthorn/internal/egress"
 	"github.com/posthorn-dev/posthorn/internal/eventlog"
 	"github.com/posthorn-dev/posthorn/internal/httpsend"
 	"github.com/posthorn-dev/posthorn/internal/telemetry"
@@ -42,24 +36,11 @@ func coreOptions(o *RunOptions, platform *config.Config, log *eventlog.Log) Opti
 	}
 }
 
-// newSender returns what makes the requests, within the platform's rules of egress.
-func newSender(ctx context.Context, cluster *rest.Config, platform config.Egress) (*httpsend.Client, error) {
-	apiServer, err := apiServerAddresses(ctx, cluster)
-	if err != nil {
-		return nil, err
-	}
-	policy, err := egress.NewPolicy(egress.Rules{
-		Allow:          platform.Allow,
-		NamespaceAllow: platform.NamespaceAllow,
-		Cluster:        platform.ClusterCIDRs,
-		APIServer:      apiServer,
-	})
-	if err != nil {
-		return nil, fmt.Errorf("configure egress: %w", err)
-	}
+// newSender returns what makes the requests. It may reach nothing but public addresses until the network is
+// known.
+func newSender(platform config.Egress) *httpsend.Client {
 	return httpsend.New(httpsend.Options{
-		Policy:               policy,
 		UserAgent:            "Posthorn/" + telemetry.Version(),
 		ProxyFromEnvironment: platform.ProxyFromEnvironment,
-	}), nil
+	})
 }

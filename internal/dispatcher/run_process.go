@@ -37,14 +37,15 @@ type process struct {
 	ingestServer, healthServer, metricsServer *listener
 
 	// What open makes.
-	log    *eventlog.Log
-	sender *httpsend.Client
-	router *routing.Router
-	writer *status.Writer
-	lease  *status.Lease
-	core   *Dispatcher
-	ingest *ingest.Handler
-	api    *logapi.Handler
+	log     *eventlog.Log
+	sender  *httpsend.Client
+	network *network
+	router  *routing.Router
+	writer  *status.Writer
+	lease   *status.Lease
+	core    *Dispatcher
+	ingest  *ingest.Handler
+	api     *logapi.Handler
 
 	// recovered says that ingest knows the recent events.
 	recovered atomic.Bool
@@ -112,9 +113,7 @@ func (p *process) open(ctx context.Context) (err error) {
 			p.close()
 		}
 	}()
-	if p.sender, err = newSender(ctx, p.cluster, p.platform.Egress); err != nil {
-		return err
-	}
+	p.sender = newSender(p.platform.Egress)
 	if err := p.connect(ctx); err != nil {
 		return err
 	}
@@ -131,6 +130,9 @@ func (p *process) open(ctx context.Context) (err error) {
 
 // connect makes what reads from the API server and writes to it. None of it speaks to it yet.
 func (p *process) connect(ctx context.Context) (err error) {
+	if p.network, err = newNetwork(p.cluster, p.platform.Egress, p.sender.SetPolicy, p.o.Logger); err != nil {
+		return err
+	}
 	if p.router, err = routing.New(routing.Options{
 		Config:     p.cluster,
 		Namespace:  p.o.Namespace,
@@ -174,9 +176,12 @@ func (p *process) close() {
 	p.log.Close()
 }
 
-// load gives the dispatcher a routing table. It tries until it is taken, since the next table does
-// not hold what this one says is new.
+// load gives the dispatcher a routing table, the first one once it is known where nothing may be sent. It
+// tries until it is taken, since the next table does not hold what this one says is new.
 func (p *process) load(ctx context.Context, u routing.Update) {
+	if !p.network.await(ctx) {
+		return
+	}
 	p.retry(ctx, "Failed to load the routing table", func() error { return p.core.Load(ctx, u) })
 }
 

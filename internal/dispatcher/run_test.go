@@ -4,18 +4,14 @@
 package dispatcher
 
 import (
-	"context"
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"net/netip"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-	"github.com/google/go-cmp/cmp/cmpopts"
 	"k8s.io/client-go/rest"
 
 	"github.com/posthorn-dev/posthorn/internal/config"
@@ -97,38 +93,5 @@ func TestHealth_SaysWhyItIsNotReady(t *testing.T) {
 	h.watch(func() error { return nil })
 	if code, body := ask(); code != http.StatusOK || body != "ok" {
 		t.Errorf("in between: got %d %q", code, body)
-	}
-}
-
-func TestAPIServerAddresses_AreThoseOfItsHost(t *testing.T) {
-	t.Parallel()
-	tests := map[string]struct{ host, want string }{
-		"a URL":                      {"https://10.96.0.1:443", "10.96.0.1"},
-		"a URL of IPv6":              {"https://[fd00::1]:6443/api", "fd00::1"},
-		"an address with port":       {"10.0.0.1:6443", "10.0.0.1"},
-		"an address alone":           {"10.0.0.1", "10.0.0.1"},
-		"a URL without a port in it": {"https://10.0.0.1", "10.0.0.1"},
-	}
-	for name, tc := range tests {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			got, err := apiServerAddresses(t.Context(), &rest.Config{Host: tc.host})
-			if err != nil {
-				t.Fatal(err)
-			}
-			want := []netip.Addr{netip.MustParseAddr(tc.want)}
-			if diff := cmp.Diff(want, got, cmpopts.EquateComparable(netip.Addr{})); diff != "" {
-				t.Errorf("(-want +got):\n%s", diff)
-			}
-		})
-	}
-}
-
-func TestAPIServerAddresses_FailForAHostThatDoesNotResolve(t *testing.T) {
-	t.Parallel()
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	if addrs, err := apiServerAddresses(ctx, &rest.Config{Host: "https://api.invalid"}); err == nil {
-		t.Errorf("got %v, want an error: nobody may send to the API server", addrs)
 	}
 }

@@ -90,11 +90,15 @@ func (p *Policy) Check(namespace string, addrs []netip.Addr) error {
 	return nil
 }
 
-// CheckService judges the address of a Service that the operator resolved. It needs no listing, but
-// what is never reachable is not reachable by a Service either.
-func (p *Policy) CheckService(addr netip.Addr) error {
+// CheckService judges the address of a Service of the namespace that the operator resolved. It needs no
+// listing, but what is never reachable is not reachable by a Service either, and the API server only
+// where it is listed alone.
+func (p *Policy) CheckService(namespace string, addr netip.Addr) error {
 	if v := judge(addr); v.never {
 		return &Refusal{Class: v.class, Addr: addr}
+	}
+	if is, listed := p.isAPIServer(namespace, forms(addr)); is && !listed {
+		return &Refusal{Class: APIServer, Addr: addr}
 	}
 	return nil
 }
@@ -106,10 +110,8 @@ func (p *Policy) admits(namespace string, addr netip.Addr) (Class, bool) {
 		return v.class, false
 	}
 	forms := forms(addr)
-	for _, form := range forms {
-		if p.apiServer[form] {
-			return APIServer, p.listedAlone(namespace, form)
-		}
+	if is, listed := p.isAPIServer(namespace, forms); is {
+		return APIServer, listed
 	}
 	if containsAny(p.cluster, forms) {
 		v.class = Cluster
@@ -125,6 +127,17 @@ func forms(addr netip.Addr) []netip.Addr {
 	addr = plain(addr)
 	inner, _ := embedded(addr)
 	return append([]netip.Addr{addr}, inner...)
+}
+
+// isAPIServer reports whether any form of an address is the API server's, and whether the namespace may
+// reach it there.
+func (p *Policy) isAPIServer(namespace string, forms []netip.Addr) (is, listed bool) {
+	for _, form := range forms {
+		if p.apiServer[form] {
+			return true, p.listedAlone(namespace, form)
+		}
+	}
+	return false, false
 }
 
 // listedAlone reports whether a list names exactly this address.

@@ -141,26 +141,59 @@ func TestPolicy_CheckService(t *testing.T) {
 	t.Parallel()
 	p := egress.DefaultPolicy()
 	for _, addr := range addrs("10.96.0.10", "fd12::10", "34.1.1.1", "127.0.0.1") {
-		if err := p.CheckService(addr); err != nil {
+		if err := p.CheckService(namespace, addr); err != nil {
 			t.Errorf("CheckService(%s) = %v", addr, err)
 		}
 	}
 	for _, addr := range append(addrs("169.254.169.254", "fe80::1", "0.0.0.0", "224.0.0.1"), netip.Addr{}) {
-		if err := p.CheckService(addr); err == nil {
+		if err := p.CheckService(namespace, addr); err == nil {
 			t.Errorf("CheckService(%s) admits it", addr)
 		}
 	}
 }
 
+func TestPolicy_CheckServiceRefusesTheAPIServer(t *testing.T) {
+	t.Parallel()
+	rules := egress.Rules{Allow: prefixes("10.96.0.0/12"), Cluster: prefixes("10.96.0.0/12"), APIServer: addrs("10.96.0.1")}
+	listed := rules
+	listed.NamespaceAllow = map[string][]netip.Prefix{namespace: prefixes("10.96.0.1/32")}
+	tests := map[string]struct {
+		rules     egress.Rules
+		namespace string
+		addr      string
+		want      egress.Class // empty when admitted
+	}{
+		"the API server":                {rules, namespace, "10.96.0.1", egress.APIServer},
+		"its mapped form":               {rules, namespace, "::ffff:10.96.0.1", egress.APIServer},
+		"the Service beside it":         {rules, namespace, "10.96.0.2", ""},
+		"listed alone":                  {listed, namespace, "10.96.0.1", ""},
+		"listed alone, for another one": {listed, "team-b", "10.96.0.1", egress.APIServer},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			err := mustPolicy(t, tc.rules).CheckService(tc.namespace, netip.MustParseAddr(tc.addr))
+			var got egress.Class
+			if refusal, ok := errors.AsType[*egress.Refusal](err); ok {
+				got = refusal.Class
+			}
+			if got != tc.want || (err == nil) != (tc.want == "") {
+				t.Errorf("CheckService() = %v, want the class %q", err, tc.want)
+			}
+		})
+	}
+}
+
 func TestRefusal_HoldsTheAddressAndDoesNotTellIt(t *testing.T) {
 	t.Parallel()
-	p := egress.DefaultPolicy()
+	p := mustPolicy(t, egress.Rules{APIServer: addrs("10.96.0.1")})
 	tests := map[string]struct {
 		err  error
 		addr string
 	}{
 		"the first that was refused": {p.Check(namespace, addrs("8.8.8.8", "10.1.2.3", "10.9.9.9")), "10.1.2.3"},
-		"a Service":                  {p.CheckService(netip.MustParseAddr("169.254.1.1")), "169.254.1.1"},
+		"a Service":                  {p.CheckService(namespace, netip.MustParseAddr("169.254.1.1")), "169.254.1.1"},
+		"the API server's":           {p.CheckService(namespace, netip.MustParseAddr("10.96.0.1")), "10.96.0.1"},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {

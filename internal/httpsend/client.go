@@ -34,7 +34,7 @@ type Resolver interface {
 
 // Options configure a Client. The zero Options are usable and strict.
 type Options struct {
-	// Policy judges the addresses that are dialled; nil admits public addresses alone.
+	// Policy judges the addresses that are dialled, until SetPolicy; nil admits public addresses alone.
 	Policy *egress.Policy
 	// Resolver resolves names; nil for the system's.
 	Resolver Resolver
@@ -165,7 +165,7 @@ func (c *Client) Vet(ctx context.Context, e *delivery.Endpoint) error {
 // vetURL judges where a URL leads.
 func (c *Client) vetURL(ctx context.Context, namespace string, u *url.URL, serviceIP netip.Addr) error {
 	if serviceIP.IsValid() {
-		return c.guard.policy.CheckService(serviceIP)
+		return c.guard.policy.Load().CheckService(namespace, serviceIP)
 	}
 	host := u.Hostname()
 	if _, literal := parseLiteral(host); !literal && c.proxy.proxies(u) {
@@ -173,6 +173,24 @@ func (c *Client) vetURL(ctx context.Context, namespace string, u *url.URL, servi
 	}
 	_, err := c.guard.resolve(ctx, namespace, host)
 	return err
+}
+
+// SetPolicy has addresses judged by another policy from now on. What was judged by the one before is not
+// used again: connections are made anew, those of requests in flight apart.
+func (c *Client) SetPolicy(p *egress.Policy) {
+	c.guard.policy.Store(p)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.forgetAll()
+}
+
+// forgetAll drops what is kept for all endpoints; c.mu is held.
+func (c *Client) forgetAll() {
+	for _, p := range c.pools {
+		c.drop(p)
+	}
+	clear(c.targets)
+	clear(c.tokens)
 }
 
 // Forget drops what is kept for the endpoint: its token, and its connections where no other endpoint
@@ -192,11 +210,7 @@ func (c *Client) Forget(name delivery.Name) {
 func (c *Client) Close() {
 	c.mu.Lock()
 	c.closed = true
-	for _, p := range c.pools {
-		c.drop(p)
-	}
-	clear(c.targets)
-	clear(c.tokens)
+	c.forgetAll()
 	c.mu.Unlock()
 	c.cancel()
 	c.background.Wait()

@@ -7,13 +7,14 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+	"sync/atomic"
 
 	"github.com/posthorn-dev/posthorn/internal/egress"
 )
 
 // guard resolves names and judges what they resolve to.
 type guard struct {
-	policy   *egress.Policy
+	policy   atomic.Pointer[egress.Policy]
 	resolver Resolver
 }
 
@@ -26,7 +27,9 @@ func newGuard(p *egress.Policy, r Resolver) *guard {
 	if r == nil {
 		r = systemResolver
 	}
-	return &guard{policy: p, resolver: r}
+	g := &guard{resolver: r}
+	g.policy.Store(p)
+	return g
 }
 
 // resolve returns the addresses of a host that is to be dialled for the namespace, all of them judged,
@@ -44,7 +47,7 @@ func (g *guard) resolve(ctx context.Context, namespace, host string) ([]netip.Ad
 
 // judge judges the addresses of a host.
 func (g *guard) judge(namespace, host string, addrs []netip.Addr) error {
-	err := g.policy.Check(namespace, addrs)
+	err := g.policy.Load().Check(namespace, addrs)
 	if refusal, ok := errors.AsType[*egress.Refusal](err); ok {
 		refusal.Host = host
 		return refusal

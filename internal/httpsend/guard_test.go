@@ -62,6 +62,38 @@ func TestSend_RefusedAddresses(t *testing.T) {
 	}
 }
 
+func TestSetPolicy_JudgesWhatIsConnectedAlready(t *testing.T) {
+	t.Parallel()
+	tests := map[string]func(e *delivery.Endpoint){
+		"a name":    func(*delivery.Endpoint) {},
+		"a Service": func(e *delivery.Endpoint) { e.ServiceIP = netip.MustParseAddr("127.0.0.1") },
+	}
+	for name, change := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newReceiver(t, nil)
+			c := newClient(t, httpsend.Options{Resolver: resolver(map[string][]netip.Addr{"good.example": ips("127.0.0.1")})})
+			e := endpoint(t, "http://good.example:"+port(t, r.Server))
+			change(e)
+			wantDelivered(t, send(t, c, e))
+			stricter, err := egress.NewPolicy(egress.Rules{APIServer: ips("127.0.0.1")})
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.SetPolicy(stricter)
+			wantReason(t, send(t, c, e), delivery.ReasonBlocked)
+			if err := c.Vet(t.Context(), e); err == nil {
+				t.Error("Vet() admits it")
+			}
+			c.SetPolicy(loopback(t))
+			wantDelivered(t, send(t, c, e))
+			if n := len(r.seen()); n != 2 {
+				t.Errorf("the receiver saw %d requests, want 2", n)
+			}
+		})
+	}
+}
+
 func TestSend_DialsTheAddressThatWasJudged(t *testing.T) {
 	t.Parallel()
 	r := newReceiver(t, nil)

@@ -57,7 +57,7 @@ func (c *Client) target(e *delivery.Endpoint) (*target, error) {
 // newTarget prepares a target; c.mu is held.
 func (c *Client) newTarget(e *delivery.Endpoint) (*target, error) {
 	if e.ServiceIP.IsValid() {
-		if err := c.guard.policy.CheckService(e.ServiceIP); err != nil {
+		if err := c.guard.policy.Load().CheckService(e.Name.Namespace, e.ServiceIP); err != nil {
 			return nil, err
 		}
 	}

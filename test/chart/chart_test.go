@@ -131,6 +131,21 @@ func args(t *testing.T, all objects, component string) []string {
 	return flags
 }
 
+// resources are those that a role grants something on, in the order of their names.
+func resources(t *testing.T, role *unstructured.Unstructured) []string {
+	t.Helper()
+	rules, _ := at(t, role, "rules").([]any)
+	var out []string
+	for i := range rules {
+		list, _ := at(t, role, "rules", i, "resources").([]any)
+		for _, r := range list {
+			out = append(out, r.(string)) //nolint:forcetypeassert // a test
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
 func TestChart_RendersTheSameTwice(t *testing.T) {
 	t.Parallel()
 	first, _, err := helm(t)
@@ -438,6 +453,35 @@ func TestChart_Values(t *testing.T) {
 		"no budget if none is wanted": {[]string{`operator={"replicas":2}`, `podDisruptionBudget={"enabled":false}`}, func(t *testing.T, all objects) {
 			if all[path.Join("PodDisruptionBudget", namespace, "posthorn-operator")] != nil {
 				t.Error("a budget is there")
+			}
+		}},
+		"listed namespaces": {[]string{`watchNamespaces=["default","team-a"]`}, func(t *testing.T, all objects) {
+			for role, want := range map[string][]string{
+				"ClusterRole/posthorn-dispatcher": {"servicecidrs", "subjectaccessreviews", "tokenreviews"},
+				// It is a namespace of tenants here, and that of the API server's endpoints.
+				"Role/default/posthorn-dispatcher": {
+					"endpointslices", "events", "webhookendpoints", "webhookendpoints/status", "webhooksubscriptions", "webhooksubscriptions/status",
+				},
+				"Role/team-a/posthorn-dispatcher": {
+					"events", "webhookendpoints", "webhookendpoints/status", "webhooksubscriptions", "webhooksubscriptions/status",
+				},
+				"Role/" + namespace + "/posthorn-dispatcher": {"leases", "secrets"},
+				"Role/" + namespace + "/posthorn-operator":   {"configmaps", "events", "leases", "secrets"},
+			} {
+				if diff := cmp.Diff(want, resources(t, all[role])); diff != "" {
+					t.Errorf("%s (-want +got):\n%s", role, diff)
+				}
+				if binding := strings.Replace(role, "Role/", "RoleBinding/", 1); all[binding] == nil {
+					t.Errorf("there is no %s", binding)
+				}
+			}
+		}},
+		"listed namespaces with Posthorn's own": {[]string{`watchNamespaces=["` + namespace + `"]`}, func(t *testing.T, all objects) {
+			if granted := resources(t, all["Role/"+namespace+"/posthorn-dispatcher"]); !slices.Contains(granted, "secrets") || !slices.Contains(granted, "webhookendpoints") {
+				t.Errorf("granted are %v", granted)
+			}
+			if diff := cmp.Diff([]string{"endpointslices"}, resources(t, all["Role/default/posthorn-dispatcher"])); diff != "" {
+				t.Error(diff)
 			}
 		}},
 		"no policies": {[]string{`networkPolicy={"enabled":false}`}, func(t *testing.T, all objects) {

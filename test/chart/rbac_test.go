@@ -23,7 +23,9 @@ var clusterWide = map[string][]string{
 	"operator": {
 		"create subjectaccessreviews.authorization.k8s.io", "create tokenreviews.authentication.k8s.io", "list namespaces", "watch namespaces",
 	},
-	"dispatcher": {"create subjectaccessreviews.authorization.k8s.io", "create tokenreviews.authentication.k8s.io"},
+	"dispatcher": {
+		"create subjectaccessreviews.authorization.k8s.io", "create tokenreviews.authentication.k8s.io", "list servicecidrs.networking.k8s.io",
+	},
 }
 
 // atHome are the rights that each process needs in Posthorn's own namespace besides those of its Role, and that it

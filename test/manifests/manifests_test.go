@@ -109,6 +109,18 @@ func TestDefault_GivesEachProcessItsRightsAndNoOthers(t *testing.T) {
 		"the dispatcher reviews tokens": {
 			user: dispatcher, verb: "create", resource: "tokenreviews.authentication.k8s.io", namespace: "default", want: "yes",
 		},
+		"the dispatcher lists where the API server is": {
+			user: dispatcher, verb: "list", resource: "endpointslices.discovery.k8s.io", namespace: "default", want: "yes",
+		},
+		"the dispatcher does not list where others are": {
+			user: dispatcher, verb: "list", resource: "endpointslices.discovery.k8s.io", namespace: "kube-system", want: "no",
+		},
+		"the dispatcher writes no EndpointSlice": {
+			user: dispatcher, verb: "patch", resource: "endpointslices.discovery.k8s.io", namespace: "default", want: "no",
+		},
+		"the dispatcher lists the ranges of Services": {
+			user: dispatcher, verb: "list", resource: "servicecidrs.networking.k8s.io", want: "yes",
+		},
 		"the dispatcher posts no events for itself": {
 			user: dispatcher, verb: "create", resource: "events.posthorn.dev", namespace: "default", want: "no",
 		},
