@@ -5,10 +5,16 @@ package httpsend_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"net"
 	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -57,6 +63,83 @@ func TestSend_RefusedAddresses(t *testing.T) {
 			_, refused := errors.AsType[*egress.Refusal](err)
 			if (err != nil) != (tc.want != delivery.ReasonNone) || refused != (tc.want == delivery.ReasonBlocked) {
 				t.Errorf("Vet() = %v", err)
+			}
+		})
+	}
+}
+
+// dials records what a client dials, and fails every dial.
+type dials struct {
+	mu  sync.Mutex
+	all []netip.AddrPort
+}
+
+// dial is for Client.DialWith.
+func (d *dials) dial(_ context.Context, addr netip.AddrPort) (net.Conn, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.all = append(d.all, addr)
+	return nil, syscall.ECONNREFUSED
+}
+
+// readVectors reads what the egress guard decides about addresses.
+func readVectors(t *testing.T) (never, unlessListed, allowed []netip.Addr) {
+	t.Helper()
+	raw, err := os.ReadFile(filepath.Join("..", "egress", "testdata", "egress.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var v struct{ Never, RefusedUnlessListed, Allowed []netip.Addr }
+	if err := json.Unmarshal(raw, &v); err != nil {
+		t.Fatal(err)
+	}
+	if len(v.Never) == 0 || len(v.RefusedUnlessListed) == 0 || len(v.Allowed) == 0 {
+		t.Fatal("a list of vectors is empty")
+	}
+	return v.Never, v.RefusedUnlessListed, v.Allowed
+}
+
+func TestSend_VectorsAtTheDial(t *testing.T) {
+	t.Parallel()
+	never, unlessListed, allowed := readVectors(t)
+	everything, err := egress.NewPolicy(egress.Rules{
+		Allow: []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0"), netip.MustParsePrefix("::/0")},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tests := map[string]struct {
+		addrs   []netip.Addr
+		policy  *egress.Policy
+		dialled bool
+	}{
+		"never":                    {never, egress.DefaultPolicy(), false},
+		"never, and all is listed": {never, everything, false},
+		"not listed":               {unlessListed, egress.DefaultPolicy(), false},
+		"listed":                   {unlessListed, everything, true},
+		"allowed":                  {allowed, egress.DefaultPolicy(), true},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for _, addr := range tc.addrs {
+				names := resolver(map[string][]netip.Addr{"vector.example": {addr}})
+				for _, host := range []string{addr.String(), "vector.example"} {
+					made := &dials{}
+					c := newClient(t, httpsend.Options{Policy: tc.policy, Resolver: names})
+					c.DialWith(made.dial)
+					got := send(t, c, endpoint(t, "http://"+net.JoinHostPort(host, "8080")))
+					reason, want := delivery.ReasonBlocked, []netip.AddrPort(nil)
+					if tc.dialled {
+						reason, want = delivery.ReasonRefused, []netip.AddrPort{netip.AddrPortFrom(addr.Unmap(), 8080)}
+					}
+					if got.Reason != reason || !slices.Equal(made.all, want) {
+						t.Errorf("%s as %s: dialled %v, want %v; response %+v", addr, host, made.all, want, got)
+					}
+					if refusal := got.Refusal; !tc.dialled && (refusal == nil || refusal.Host != host || refusal.Addr != addr.Unmap()) {
+						t.Errorf("%s as %s: the refusal is %#v", addr, host, refusal)
+					}
+				}
 			}
 		})
 	}
