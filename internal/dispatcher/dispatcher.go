@@ -130,10 +130,9 @@ type Dispatcher struct {
 	lastDead, flushed uint64
 	// composed are the deliveries that the flush under way takes out of the window.
 	composed []*task
-	// storedFloor is the floor of the newest flush, and countersFlush the flush that the stored figures are as
-	// of, or will be.
-	storedFloor                    uint64
-	countersFlush, countersPending uint64
+	// storedFloor is the floor of the newest flush, and countersFlush the flush that all stored figures are as of.
+	storedFloor   uint64
+	countersFlush uint64
 	// madeUp counts the records that recovery made up and no flush holds yet.
 	madeUp int
 	// sweepNow has the next turn of the sweep loop look at everything, and removals are the keys of

@@ -60,6 +60,7 @@ type lane struct {
 	// refusal is the one that was logged; nil since the destination was admitted.
 	refusal *egress.Refusal
 	figures figures
+	saved   tally // of the figures that are stored
 	dirty   bool
 }
 

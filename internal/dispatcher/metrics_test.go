@@ -28,8 +28,8 @@ func startMeasured(t *testing.T) (*system, readings) {
 	return start(t, func(o *Options) { o.Registerer = r.registry }), r
 }
 
-// reading is the value of a gauge, or what a histogram has measured.
-type reading struct {
+// measured is the value of a gauge, or what a histogram has measured.
+type measured struct {
 	gauge, sum float64
 	count      uint64
 	// within is how many of the measured are in each bucket or below it.
@@ -37,7 +37,7 @@ type reading struct {
 }
 
 // metric reads the metric of that name with the value of its label; empty where it has none.
-func (r readings) metric(name, label string) (found reading) {
+func (r readings) metric(name, label string) (found measured) {
 	r.t.Helper()
 	families, err := r.registry.Gather()
 	if err != nil {
@@ -53,7 +53,7 @@ func (r readings) metric(name, label string) (found reading) {
 				continue
 			}
 			h := m.GetHistogram()
-			found = reading{m.GetGauge().GetValue(), h.GetSampleSum(), h.GetSampleCount(), map[float64]uint64{}}
+			found = measured{m.GetGauge().GetValue(), h.GetSampleSum(), h.GetSampleCount(), map[float64]uint64{}}
 			for _, b := range h.GetBucket() {
 				found.within[b.GetUpperBound()] = b.GetCumulativeCount()
 			}

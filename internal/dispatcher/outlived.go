@@ -53,10 +53,7 @@ func (d *Dispatcher) dropOutlived(ctx context.Context, r *recovery) error {
 		for i := range f.Records {
 			record := &f.Records[i]
 			r.lastEvent = max(r.lastEvent, record.EventSeq)
-			if seq <= d.restored.counters.Flush {
-				d.sub(record.Subscription).figures.revoke(record)
-				d.laneOf(record.Endpoint).figures.revoke(record)
-			}
+			d.revokeRestored(seq, record)
 		}
 	})
 	if err != nil {

@@ -25,6 +25,9 @@ const (
 	stateEndpoint = "endpoint"
 	stateCounters = "counters"
 	stateUsage    = "usage"
+
+	stateSubscriptionFigures = "subscription-figures"
+	stateEndpointFigures     = "endpoint-figures"
 )
 
 // restored is the small state of earlier runs, until the objects that it is about are loaded.
@@ -41,6 +44,7 @@ func newRestored() restored {
 	return restored{
 		positions: map[delivery.Name]position{}, circuits: map[circuitKey]breaker.Snapshot{},
 		endpoints: map[delivery.Name]endpointState{},
+		counters:  counters{subscriptions: map[delivery.Name]storedFigures{}, endpoints: map[delivery.Name]storedFigures{}},
 	}
 }
 
@@ -58,14 +62,6 @@ type endpointState struct {
 	HandledEnable string    `json:"handledEnable,omitempty"`
 	// Gone is since when it is gone; zero while it is there.
 	Gone time.Time `json:"gone,omitzero"`
-}
-
-// counters are the figures of all objects as of a flush: a restart adds what the flushes after it
-// hold.
-type counters struct {
-	Flush         uint64             `json:"flush"`
-	Subscriptions map[string]figures `json:"subscriptions,omitempty"`
-	Endpoints     map[string]figures `json:"endpoints,omitempty"`
 }
 
 // done is what the flushes show as recorded of a pair.
@@ -129,7 +125,7 @@ func (d *Dispatcher) recover(ctx context.Context) (checkpoint, error) {
 		return c, err
 	}
 	d.usage.floorAtStart, d.usage.deadAtStart = c.floor, d.lastDead
-	d.usage.earlier, d.restored.usage = d.restored.usage, ledgers{}
+	d.usage.earlier, d.restored.usage, d.restored.counters = d.restored.usage, ledgers{}, counters{}
 	d.pendingRecovery = r
 	d.logger.Info("Recovered position", "floor", c.floor, "flush", c.seq, "settledAboveFloor", len(r.recorded),
 		"unrecordedWaiting", len(r.late), "unrecordedDeadLetters", len(r.dead))
@@ -164,7 +160,11 @@ func (r *restored) set(key eventlog.StateKey, value []byte) error {
 	case stateHost:
 		return decodeInto(value, r.circuits, circuitKey{key.Namespace, key.Name, true})
 	case stateCounters:
-		return decode(value, &r.counters)
+		return r.counters.set(value)
+	case stateSubscriptionFigures:
+		return decodeInto(value, r.counters.subscriptions, name)
+	case stateEndpointFigures:
+		return decodeInto(value, r.counters.endpoints, name)
 	case stateUsage:
 		return decode(value, &r.usage)
 	}
@@ -176,6 +176,7 @@ func (d *Dispatcher) readFlushes(ctx context.Context, r *recovery) (checkpoint, 
 	d.restoreCounts()
 	err := d.dropOutlived(ctx, r)
 	if errors.Is(err, eventlog.ErrNotFound) {
+		d.clampCounts(0)
 		return checkpoint{}, nil
 	}
 	if err != nil {
@@ -189,15 +190,15 @@ func (d *Dispatcher) readFlushes(ctx context.Context, r *recovery) (checkpoint, 
 	c := checkpoint{seq: seq, floor: last.Floor, lastWaiting: last.LastWaiting, lastDeadLetter: last.LastDeadLetter}
 	r.floor, r.lastWaiting, r.lastDeadLetter = last.Floor, last.LastWaiting, last.LastDeadLetter
 	d.lastDead, d.flushed, d.storedFloor = last.LastDeadLetter, seq, last.Floor
-	d.restored.counters.Flush = min(d.restored.counters.Flush, seq)
-	d.countersFlush = d.restored.counters.Flush
+	d.clampCounts(seq)
+	d.countersFlush = d.restored.counters.mark
 	scanFrom := seq
 	if last.ScanFrom != 0 {
 		scanFrom = last.ScanFrom
 	}
 	d.scanFrom = scanFrom
 	d.live.hold(scanFrom, 1)
-	err = d.attempts.Scan(ctx, shard, min(scanFrom, d.restored.counters.Flush+1), func(seq uint64, f *deliverylog.Flush) {
+	err = d.attempts.Scan(ctx, shard, min(scanFrom, d.countersFlush+1), func(seq uint64, f *deliverylog.Flush) {
 		for i := range f.Records {
 			record := &f.Records[i]
 			if seq >= scanFrom {
@@ -208,9 +209,7 @@ func (d *Dispatcher) readFlushes(ctx context.Context, r *recovery) (checkpoint, 
 					d.live.hold(seq, 1)
 				}
 			}
-			if seq > d.restored.counters.Flush {
-				d.countRestored(record)
-			}
+			d.countRestored(seq, record)
 		}
 	})
 	return c, err
@@ -225,22 +224,6 @@ func (r *recovery) note(record *delivery.Record) {
 		known.ended = true
 	}
 	r.recorded[p] = known
-}
-
-// restoreCounts takes over the figures of the checkpoint.
-func (d *Dispatcher) restoreCounts() {
-	for name, c := range d.restored.counters.Subscriptions {
-		d.sub(parseName(name)).figures = c
-	}
-	for name, c := range d.restored.counters.Endpoints {
-		d.laneOf(parseName(name)).figures = c
-	}
-}
-
-// countRestored adds a record that is behind the checkpoint of the figures.
-func (d *Dispatcher) countRestored(r *delivery.Record) {
-	d.sub(r.Subscription).figures.apply(r, true)
-	d.laneOf(r.Endpoint).figures.apply(r, true)
 }
 
 // readLateDeadLetters finds the dead letters that are stored without a flush that names them. Their

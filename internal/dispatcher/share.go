@@ -149,11 +149,18 @@ func (d *Dispatcher) completed(
 	return l, err
 }
 
-// saveUsage has the ledgers stored.
+// saveUsage stores the ledgers. What fails is tried again the next time; nothing else waits for it.
 func (d *Dispatcher) saveUsage() {
 	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.usage.caughtUp {
-		d.changed[usageKey] = encode(ledgers{d.usage.events, d.usage.dead})
+	if !d.usage.caughtUp {
+		d.mu.Unlock()
+		return
+	}
+	value := encode(ledgers{d.usage.events, d.usage.dead})
+	d.mu.Unlock()
+	ctx, cancel := context.WithTimeout(d.storing, storeTimeout)
+	defer cancel()
+	if err := d.log.PutState(ctx, map[eventlog.StateKey][]byte{usageKey: value}); err != nil {
+		d.logger.Warn("Failed to store usage, trying again", "error", err)
 	}
 }

@@ -109,7 +109,7 @@ const (
 	countersInterval = 10 * time.Second
 )
 
-// countersKey is where the figures are stored.
+// countersKey is where the mark of the figures is stored.
 var countersKey = eventlog.StateKey{Kind: stateCounters}
 
 // stateLoop stores the small state that changed, and the figures.
@@ -155,38 +155,13 @@ func (d *Dispatcher) storeChanged(ctx context.Context, more map[eventlog.StateKe
 		return nil
 	}
 	err := d.log.PutState(ctx, all)
-	d.mu.Lock()
-	defer d.mu.Unlock()
 	if err != nil {
+		d.mu.Lock()
+		defer d.mu.Unlock()
 		maps.Copy(changed, d.changed) // newer values win
 		d.changed = changed
-		return err
 	}
-	if _, ok := changed[countersKey]; ok {
-		d.countersFlush = d.countersPending
-	}
-	return nil
-}
-
-// saveCounters has the figures as of the last flush stored, if there is one since the flush before.
-func (d *Dispatcher) saveCounters(before uint64) uint64 {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.flushed == before || d.madeUp > 0 {
-		return before
-	}
-	c := counters{Flush: d.flushed, Subscriptions: map[string]figures{}, Endpoints: map[string]figures{}}
-	for name, s := range d.subs {
-		stored := s.figures
-		stored.Matched -= s.unrecorded
-		c.Subscriptions[name.String()] = stored
-	}
-	for name, l := range d.lanes {
-		c.Endpoints[name.String()] = l.figures
-	}
-	d.changed[countersKey] = encode(c)
-	d.countersPending = d.flushed
-	return d.flushed
+	return err
 }
 
 // CircuitView is one circuit as the HTTP API shows it.

@@ -33,6 +33,8 @@ type subscription struct {
 	gone time.Time
 
 	figures figures
+	// saved is the tally of the figures that are stored.
+	saved tally
 	// unrecorded counts the matched deliveries that no flush holds a record of.
 	unrecorded int64
 	// pending counts what memory and storage hold of it, dead-letter deliveries apart.
@@ -90,7 +92,7 @@ func (f *figures) apply(r *delivery.Record, matched bool) {
 	f.Failures = append(f.Failures, status.Failure{
 		Time: r.Time, EventID: r.EventID, EventType: r.EventType, Attempt: r.Attempt, StatusCode: r.StatusCode,
 		Reason: string(r.Reason), Message: r.Message, NextAttempt: r.NextAttempt,
-	})
+	}.Bounded())
 	if extra := len(f.Failures) - recentFailures; extra > 0 {
 		f.Failures = append(f.Failures[:0], f.Failures[extra:]...)
 	}

@@ -187,7 +187,7 @@ func (d *Dispatcher) forgetSubscription(name delivery.Name, s *subscription) {
 	d.metrics.retire(s.figures)
 	delete(d.subs, name)
 	delete(d.restored.positions, name)
-	d.removals = append(d.removals, positionKey(name))
+	d.removals = append(d.removals, positionKey(name), figuresKey(stateSubscriptionFigures, name))
 }
 
 // idle reports whether nothing refers to the lane.
@@ -211,7 +211,8 @@ func (d *Dispatcher) forgetLane(name delivery.Name, l *lane) {
 	}
 	delete(d.lanes, name)
 	delete(d.restored.endpoints, name)
-	d.removals = append(d.removals, eventlog.StateKey{Kind: stateEndpoint, Namespace: name.Namespace, Name: name.Name})
+	d.removals = append(d.removals, eventlog.StateKey{Kind: stateEndpoint, Namespace: name.Namespace, Name: name.Name},
+		figuresKey(stateEndpointFigures, name))
 }
 
 // busy reports whether a dead letter of the subscription is on its way to a dead-letter endpoint.
@@ -255,9 +256,9 @@ func (d *Dispatcher) removeState() {
 func (d *Dispatcher) remembered(k eventlog.StateKey) bool {
 	name := delivery.Name{Namespace: k.Namespace, Name: k.Name}
 	switch k.Kind {
-	case statePosition:
+	case statePosition, stateSubscriptionFigures:
 		return d.subs[name] != nil
-	case stateEndpoint:
+	case stateEndpoint, stateEndpointFigures:
 		return d.lanes[name] != nil
 	}
 	return d.circuits[circuitKey{k.Namespace, k.Name, k.Kind == stateHost}] != nil

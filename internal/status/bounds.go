@@ -5,7 +5,6 @@ package status
 
 import (
 	"time"
-	"unicode/utf8"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -26,10 +25,25 @@ const (
 
 // bounded cuts s to at most n characters, the last of which then shows the cut.
 func bounded(s string, n int) string {
-	if utf8.RuneCountInString(s) <= n {
+	if len(s) <= n {
 		return s
 	}
-	return string([]rune(s)[:n-1]) + "…"
+	count, last := 0, 0
+	for i := range s {
+		if count++; count == n {
+			last = i
+		} else if count > n {
+			return s[:last] + "…"
+		}
+	}
+	return s
+}
+
+// Bounded returns the failure with its texts cut to what a status shows of them.
+func (f Failure) Bounded() Failure {
+	f.EventID, f.EventType = bounded(f.EventID, maxEventID), bounded(f.EventType, maxEventType)
+	f.Reason, f.Message = bounded(f.Reason, maxReason), bounded(f.Message, maxFailureMessage)
+	return f
 }
 
 // seconds returns a time as the API keeps it.
