@@ -60,14 +60,14 @@ func (d *Dispatcher) send(t *task) {
 		d.expire(t, now)
 		return
 	}
-	body, err := t.render(spec)
+	body, err := t.render(spec, kind)
 	var response delivery.Response
 	if err != nil {
 		// The error may repeat what the event says, so the tenant is told where to look instead.
 		response = delivery.Response{Reason: delivery.ReasonPayload, Message: payloadFailed}
 	} else {
-		id := delivery.ID(t.message.event, t.sub.name, t.kind())
-		response = d.opts.Sender.Send(d.run, delivery.NewRequest(endpoint, body, id, now, t.deadLetterHeaders()))
+		id := delivery.ID(t.message.event, t.sub.name, kind)
+		response = d.opts.Sender.Send(d.run, delivery.NewRequest(endpoint, body, id, now, t.deadLetterHeaders(kind)))
 	}
 	d.finish(t, endpoint, &response, now)
 }
@@ -81,10 +81,10 @@ const payloadFailed = "The body could not be made of this event; check payload.t
 
 // render makes the body. A dead letter whose transform failed, or whose subscription is gone, goes as
 // it is.
-func (t *task) render(spec *delivery.Subscription) (*payload.Body, error) {
+func (t *task) render(spec *delivery.Subscription, kind delivery.Kind) (*payload.Body, error) {
 	if spec != nil {
 		body, err := t.message.body(spec.Payload)
-		if err == nil || t.kind() == delivery.KindEvent {
+		if err == nil || kind == delivery.KindEvent {
 			return body, err
 		}
 	}
@@ -158,8 +158,8 @@ func (d *Dispatcher) expire(t *task, now time.Time) {
 }
 
 // deadLetterHeaders tell a dead-letter endpoint why the delivery ended.
-func (t *task) deadLetterHeaders() []delivery.HeaderField {
-	if t.kind() != delivery.KindDeadLetter || t.last == nil {
+func (t *task) deadLetterHeaders(kind delivery.Kind) []delivery.HeaderField {
+	if kind != delivery.KindDeadLetter || t.last == nil {
 		return nil
 	}
 	h := []delivery.HeaderField{

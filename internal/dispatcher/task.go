@@ -90,7 +90,8 @@ type task struct {
 	last *delivery.Stored
 }
 
-// kind tells whether the task delivers an event or a dead letter.
+// kind tells whether the task delivers an event or a dead letter. The caller holds the mutex: a task in flight may
+// be stored meanwhile.
 func (t *task) kind() delivery.Kind {
 	if t.waiting.isDeadLetter() {
 		return delivery.KindDeadLetter
