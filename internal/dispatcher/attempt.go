@@ -28,7 +28,7 @@ func (d *Dispatcher) another(l *lane) *task {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if !d.stopping && l.endpoint != nil && l.workers <= l.endpoint.Concurrency {
-		t, wait := l.next(time.Now())
+		t, wait := d.next(l, time.Now())
 		if t != nil {
 			d.start(t)
 			return t

@@ -117,6 +117,8 @@ type Dispatcher struct {
 	// ops are the steps that the next flush records, and flushSignal wakes the flusher.
 	ops         []*op
 	flushSignal chan struct{}
+	// stalled are the lanes whose stored deliveries wait until fewer steps do.
+	stalled map[*lane]struct{}
 	// changed holds the state to be stored.
 	changed map[eventlog.StateKey][]byte
 	// active holds the stored deliveries that are in memory, by sequence, dead-letter deliveries apart.
@@ -196,7 +198,7 @@ func New(o Options) (*Dispatcher, error) {
 		loaded: make(chan struct{}), failure: make(chan struct{}), flushSignal: make(chan struct{}, 1), reportSignal: make(chan struct{}, 1),
 		subs: map[delivery.Name]*subscription{}, lanes: map[delivery.Name]*lane{},
 		circuits: map[circuitKey]*circuit{}, changed: map[eventlog.StateKey][]byte{}, active: map[uint64]waiting{},
-		carried: map[uint64][]uint64{}, usage: newUsage(o.Log.MaxBytes()), trimSignal: make(chan struct{}, 1),
+		carried: map[uint64][]uint64{}, stalled: map[*lane]struct{}{}, usage: newUsage(o.Log.MaxBytes()), trimSignal: make(chan struct{}, 1),
 	}
 	d.room = sync.NewCond(&d.mu)
 	d.storing, d.abort = context.WithCancel(context.Background())

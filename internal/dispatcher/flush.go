@@ -337,6 +337,7 @@ func (d *Dispatcher) recorded(seq uint64, ops []*op, settled []*entry) []uint64 
 	}
 	d.flushed, d.storedFloor, d.composed = seq, d.window.floor, nil
 	d.room.Broadcast()
+	d.resume()
 	return remove
 }
 

@@ -25,7 +25,7 @@ func TestPark_InFlightIsNoRaceWithTheRequest(t *testing.T) {
 	s.eventually("it is stored while it is in flight", func() bool {
 		s.d.mu.Lock()
 		defer s.d.mu.Unlock()
-		return s.d.storedFloor == 1 && s.d.active == 1
+		return s.d.storedFloor == 1 && len(s.d.active) == 1
 	})
 	release()
 	s.delivered(1)

@@ -174,7 +174,7 @@ func forwarded(dead *delivery.Stored, to delivery.Name) *delivery.Stored {
 // pump starts workers for what a lane can send now. The caller holds the mutex.
 func (d *Dispatcher) pump(l *lane, now time.Time) {
 	for !d.stopping && l.endpoint != nil && l.workers < l.endpoint.Concurrency {
-		t, wait := l.next(now)
+		t, wait := d.next(l, now)
 		if t == nil {
 			d.wakeIn(l, wait)
 			return

@@ -92,13 +92,17 @@ func (d *Dispatcher) overdue(now time.Time) []ending {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	var batch []ending
-	if !d.scanned || d.table == nil || d.stopping {
+	room := min(sweepBatch, maxUnrecorded-len(d.ops))
+	if room < sweepBatch {
+		d.signalSweep() // the flusher is behind: the next turn goes on
+	}
+	if !d.scanned || d.table == nil || d.stopping || room <= 0 {
 		return nil
 	}
 	for _, l := range d.lanes {
 		take := func(w waiting) bool {
 			reason := d.reasonToEnd(l, w, now)
-			if reason == "" || len(batch) >= sweepBatch {
+			if reason == "" || len(batch) >= room {
 				return false
 			}
 			batch = append(batch, ending{l, w, reason})
