@@ -29,6 +29,7 @@ import (
 	"github.com/posthorn-dev/posthorn/internal/compile"
 	"github.com/posthorn-dev/posthorn/internal/telemetry"
 	"github.com/posthorn-dev/posthorn/internal/testkit/controlplane"
+	"github.com/posthorn-dev/posthorn/internal/testkit/revisions"
 )
 
 const (
@@ -50,8 +51,8 @@ var (
 	clock testClock
 	// faults makes calls of the operator to the API server fail.
 	faults faultInjector
-	// revisions holds every revision of every object against kstatus.
-	revisions *revisionRecorder
+	// recorded holds every revision of every object against kstatus.
+	recorded *revisions.Recorder
 	// operatorLog is all that the operator has logged.
 	operatorLog = gbytes.NewBuffer()
 	// operator is the manager under test.
@@ -85,7 +86,7 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 	Expect(err).NotTo(HaveOccurred())
 
 	createOperatorAccount(ctx)
-	revisions = startRevisionRecorder()
+	recorded = startRevisions()
 	startLease(ctx)
 	operator = startOperator(ctx)
 	DeferCleanup(func() { operator.stop() })

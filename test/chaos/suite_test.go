@@ -5,6 +5,7 @@ package chaos
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -15,11 +16,15 @@ import (
 	"github.com/posthorn-dev/posthorn/internal/testkit/controlplane"
 	"github.com/posthorn-dev/posthorn/internal/testkit/platform"
 	"github.com/posthorn-dev/posthorn/internal/testkit/recorder"
+	"github.com/posthorn-dev/posthorn/internal/testkit/revisions"
 )
 
 // posthorn is the platform that the tests of this package share. Each has dispatchers, data and tenants of its
 // own, and they run one after the other.
 var posthorn *platform.Platform
+
+// recorded holds what the resources say, at every moment of every test, against what the conditions promise.
+var recorded *revisions.Recorder
 
 func TestMain(m *testing.M) { os.Exit(run(m)) }
 
@@ -29,7 +34,15 @@ func run(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
+	if recorded, err = revisions.Start(context.Background(), posthorn.Plane.Config()); err != nil {
+		fmt.Fprintln(os.Stderr, errors.Join(err, posthorn.Stop()))
+		return 1
+	}
 	code := m.Run()
+	for _, violation := range recorded.Violations() {
+		fmt.Fprintln(os.Stderr, violation)
+		code = 1
+	}
 	if err := posthorn.Stop(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
@@ -118,7 +131,12 @@ func startOperator(t *testing.T, proxy *platform.Proxy) *platform.Operator {
 	t.Helper()
 	o, err := posthorn.NewOperator(t.Context(), configuration, proxy)
 	must(t, err)
-	t.Cleanup(func() { end(t, o.Process) })
+	t.Cleanup(func() {
+		end(t, o.Process)
+		for _, violation := range recorded.Violations() {
+			t.Error(violation)
+		}
+	})
 	must(t, o.Start())
 	return o
 }
