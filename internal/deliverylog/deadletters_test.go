@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -28,7 +29,7 @@ func bury(t *testing.T, log *eventlog.Log, namespace string, from, to int) {
 		e := &event.Event{Namespace: namespace, ID: fmt.Sprintf("e%d", n), Source: "/shop", Type: "t", Data: []byte("{}")}
 		s := delivery.Stored{
 			EventSeq: uint64(n), Subscription: delivery.Name{Namespace: namespace, Name: "orders"},
-			DeadLetter: delivery.DeadExpired, Event: e.AppendRecord(nil),
+			DeadLetter: delivery.DeadExpired, DeadAt: time.Now().Add(time.Millisecond), Event: e.AppendRecord(nil),
 		}
 		acks = append(acks, log.StoreDeadLetter(placeIn(namespace), s.Append(nil)))
 	}
@@ -129,19 +130,38 @@ func TestDeadLetters_FindsThemAllWhateverLiesBetween(t *testing.T) {
 	}
 }
 
-func TestDeadLetters_ReadsNoMoreThanAPageNeeds(t *testing.T) {
+func TestDeadLetters_ReadsFewAtATime(t *testing.T) {
 	log, l := open(t)
 	bury(t, log, "team-a", 1, 3_000)
 	bury(t, log, "team-b", 1, 3_000)
-	l.bounds.deadLetters = 2 * deadPerRead // with more, pages would be short
-	all := pages(t, l, Query{Namespace: "team-a", Limit: 300})
-	if diff := cmp.Diff(downFrom(3_000, 1), idsOf(all)); diff != "" {
-		t.Error(diff)
+	bury(t, log, "team-a", 3_001, 3_001)
+	w, err := l.walk(t.Context(), "team-a", 0)
+	if err != nil {
+		t.Fatal(err)
 	}
-	for i, p := range all {
-		if len(p.Items) != 300 {
-			t.Errorf("page %d has %d dead letters, want 300", i, len(p.Items))
+	for w.more() {
+		found, err := w.next(t.Context())
+		if err != nil {
+			t.Fatal(err)
 		}
+		if len(found) > 2*deadPerRead {
+			t.Errorf("%d dead letters are read at once", len(found))
+		}
+	}
+	if w.letters != 3_001 {
+		t.Errorf("%d dead letters are read, want all 3,001 once", w.letters)
+	}
+}
+
+func TestDeadLetters_EndWhereTheTimeBegins(t *testing.T) {
+	log, l := open(t)
+	bury(t, log, "team-a", 1, 1_000)
+	since := time.Now()
+	bury(t, log, "team-a", 1_001, 1_010)
+	l.bounds.deadLetters = deadPerRead
+	all := pages(t, l, Query{Namespace: "team-a", Since: since})
+	if diff := cmp.Diff(downFrom(1_010, 1_001), idsOf(all)); diff != "" || len(all) != 1 {
+		t.Errorf("%d pages, want one %s", len(all), diff)
 	}
 }
 
@@ -160,6 +180,9 @@ func TestDeadLetters_LooksAtABoundedPartForRareOnes(t *testing.T) {
 			}
 			if diff := cmp.Diff([]string{"e1"}, idsOf(all)); diff != "" {
 				t.Error(diff)
+			}
+			if diff := cmp.Diff(downFrom(2_000, 1), idsOf(pages(t, l, Query{Namespace: "team-a", Limit: maxLimit}))); diff != "" {
+				t.Errorf("short pages have not all: %s", diff)
 			}
 		})
 	}

@@ -80,12 +80,16 @@ func TestReport_SpeaksOfTheGenerationThatEventsAreMatchedBy(t *testing.T) {
 	s := start(t, nil)
 	s.one(newReceiver(t, nil))
 	name := s.subs[0].Name
+	// From then on nothing but the load has it reported.
+	s.eventually("its destination is judged", func() bool { return s.reports.endpoint(s.endpoints[0].Name).DestinationChecked })
 	changed := *s.subs[0]
 	changed.Generation = 2
 	changed.Match, _ = filter.NewMatcher([]string{"com.example.other"}, nil, "")
 	s.subs[0] = &changed
 	s.subs = append(s.subs, s.subscription("team-a", "new", s.endpoints[0].Name, nil)) // its position is what is stored
 	s.duringStore(func() bool { return s.d.subs[name].spec == &changed }, func() {
+		s.send("team-a", 1)
+		s.delivered(1) // the first generation still takes it
 		f := s.factsOf(name, time.Now())
 		if f.Generation != 1 || !f.Routed {
 			t.Errorf("reported generation %d as routed %t while events are matched by the first", f.Generation, f.Routed)
@@ -93,8 +97,6 @@ func TestReport_SpeaksOfTheGenerationThatEventsAreMatchedBy(t *testing.T) {
 		if f := s.factsOf(s.subs[1].Name, time.Now()); f.Routed {
 			t.Error("a subscription that no event is matched by is reported as routed")
 		}
-		s.send("team-a", 1)
-		s.delivered(1) // the first generation still takes it
 	})
 	s.eventually("the second generation is reported as routed", func() bool {
 		f := s.reports.subscription(name)
