@@ -107,7 +107,7 @@ test-race: controlplane ## Run all tests with the race detector; needs a C compi
 .PHONY: crash
 crash: controlplane ## Kill the dispatcher 20 times under 20,000 events, and count; CRASH_KILLS and CRASH_EVENTS change that.
 	KUBEBUILDER_ASSETS="$$(hack/controlplane.sh)" CRASH_KILLS="$${CRASH_KILLS:-20}" CRASH_EVENTS="$${CRASH_EVENTS:-20000}" \
-		CRASH_STOPS="$${CRASH_STOPS:-5}" OPERATOR_CHANGES="$${OPERATOR_CHANGES:-200}" \
+		CRASH_STOPS="$${CRASH_STOPS:-20}" OPERATOR_CHANGES="$${OPERATOR_CHANGES:-200}" \
 		go test ./test/chaos/ -count=1 -v -timeout=6h -run '^(TestCrash|TestStop|TestOperator)_'
 
 .PHONY: chaos

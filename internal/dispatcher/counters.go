@@ -201,11 +201,9 @@ func (d *Dispatcher) saveCounters(before uint64) uint64 {
 	if flush == before {
 		return before
 	}
-	ctx, cancel := context.WithTimeout(d.storing, storeTimeout)
-	defer cancel()
-	err := d.storeFigures(ctx, flush, changed)
+	err := d.storeFigures(flush, changed)
 	if err == nil {
-		err = d.log.PutState(ctx, map[eventlog.StateKey][]byte{countersKey: encodeAs(markVersion, counterMark{flush})})
+		err = d.putState(map[eventlog.StateKey][]byte{countersKey: encodeAs(markVersion, counterMark{flush})})
 	}
 	if err != nil {
 		d.logger.Warn("Failed to store counters, trying again", "error", err)
@@ -218,16 +216,16 @@ func (d *Dispatcher) saveCounters(before uint64) uint64 {
 }
 
 // figuresBatch is how many figures are encoded and stored at once.
-const figuresBatch = 1_000
+const figuresBatch = 500
 
-// storeFigures stores figures as of a flush.
-func (d *Dispatcher) storeFigures(ctx context.Context, flush uint64, changed []unsaved) error {
+// storeFigures stores figures as of a flush. What was stored before one fails is not stored again.
+func (d *Dispatcher) storeFigures(flush uint64, changed []unsaved) error {
 	for batch := range slices.Chunk(changed, figuresBatch) {
 		values := make(map[eventlog.StateKey][]byte, len(batch))
 		for _, u := range batch {
 			values[u.key] = encode(storedFigures{flush, u.figures})
 		}
-		if err := d.log.PutState(ctx, values); err != nil {
+		if err := d.putState(values); err != nil {
 			return err
 		}
 		d.mu.Lock()
@@ -237,4 +235,11 @@ func (d *Dispatcher) storeFigures(ctx context.Context, flush uint64, changed []u
 		d.mu.Unlock()
 	}
 	return nil
+}
+
+// putState stores values that nothing waits for.
+func (d *Dispatcher) putState(values map[eventlog.StateKey][]byte) error {
+	ctx, cancel := context.WithTimeout(d.storing, storeTimeout)
+	defer cancel()
+	return d.log.PutState(ctx, values)
 }

@@ -158,9 +158,7 @@ func (d *Dispatcher) saveUsage() {
 	}
 	value := encode(ledgers{d.usage.events, d.usage.dead})
 	d.mu.Unlock()
-	ctx, cancel := context.WithTimeout(d.storing, storeTimeout)
-	defer cancel()
-	if err := d.log.PutState(ctx, map[eventlog.StateKey][]byte{usageKey: value}); err != nil {
+	if err := d.putState(map[eventlog.StateKey][]byte{usageKey: value}); err != nil {
 		d.logger.Warn("Failed to store usage, trying again", "error", err)
 	}
 }

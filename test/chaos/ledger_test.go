@@ -202,10 +202,10 @@ func ageAtCrash(q recorder.Request, outages []outage) (time.Duration, bool) {
 	return 0, false
 }
 
-// firstDeliveries are how long after each start the first delivery came that was not made before.
-func (l *ledger) firstDeliveries(outages []outage) []time.Duration {
+// firstDeliveries are how long after each start the first delivery came that was not made before, and how long those
+// runs lasted that were ended before it came.
+func (l *ledger) firstDeliveries(outages []outage) (waits, tooShort []time.Duration) {
 	seen := map[string]bool{}
-	var waits []time.Duration
 	at := 0
 	for i, o := range outages {
 		for ; at < len(l.requests) && l.requests[at].Began.Before(o.restarted); at++ {
@@ -214,6 +214,7 @@ func (l *ledger) firstDeliveries(outages []outage) []time.Duration {
 		for j := at; j < len(l.requests); j++ {
 			q := l.requests[j]
 			if i+1 < len(outages) && !q.Began.Before(outages[i+1].killed) {
+				tooShort = append(tooShort, outages[i+1].killed.Sub(o.restarted))
 				break
 			}
 			if !seen[q.ID] {
@@ -222,7 +223,7 @@ func (l *ledger) firstDeliveries(outages []outage) []time.Duration {
 			}
 		}
 	}
-	return waits
+	return waits, tooShort
 }
 
 // median is the middle of some durations.

@@ -6,6 +6,7 @@ package chaos
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -97,6 +98,9 @@ func TestNeighbours_AreNotHarmed(t *testing.T) {
 	if more < n {
 		t.Errorf("%d more deliveries wait, want more than %d: the bad neighbours were not bad", more, n)
 	}
+	if large.unaccounted != 0 {
+		t.Errorf("%v deliveries are unaccounted for", large.unaccounted)
+	}
 	if grown := large.heap - small.heap; grown > int64(more)*engineBytes+engineCache {
 		t.Errorf("the heap grew by %d bytes for %d more waiting deliveries", grown, more)
 	}
@@ -186,6 +190,7 @@ func (s *street) post(ctx context.Context, t *testing.T, n int) {
 type memory struct {
 	waiting        int
 	heap, resident int64
+	unaccounted    float64
 }
 
 // settle waits until every healthy endpoint has got n events and all else waits in storage, and measures.
@@ -209,6 +214,10 @@ func (s *street) settle(ctx context.Context, t *testing.T, d *platform.Dispatche
 		}
 		inMemory := values[`posthorn_dispatcher_pending_deliveries{where="memory"}`]
 		m.waiting = int(values[`posthorn_dispatcher_pending_deliveries{where="storage"}`])
+		off, ok := values["posthorn_unaccounted_deliveries"]
+		if m.unaccounted = off; !ok {
+			return errors.New("the metrics do not say what is unaccounted for")
+		}
 		if inMemory > 100 {
 			return fmt.Errorf("%v deliveries are in memory", inMemory)
 		}

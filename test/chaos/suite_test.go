@@ -58,7 +58,7 @@ defaults:
   timeout: 2s
   circuitBreaker: {failureThreshold: 5, openDuration: 1s, maxOpenDuration: 2s}
   retry: {delays: [100ms, 200ms, 500ms, 1s, 1s, 1s, 1s, 1s, 1s, 1s, 1s, 1s, 1s, 1s, 1s, 1s, 1s, 1s, 1s, 1s, 1s, 1s, 1s, 1s, 1s, 1s, 1s, 1s, 1s, 1s]}
-storage: {maxBytes: 2Gi}
+storage: {maxBytes: 2Gi, namespaceShare: 100%}
 `
 
 // fromEnvironment is a number that a variable of the environment may set.
