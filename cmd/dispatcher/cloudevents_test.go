@@ -54,7 +54,19 @@ func sdkEvents(t *testing.T) map[string]cloudevents.Event {
 		e.SetExtension("thumbprint", []byte{0, 1, 0xff})
 		e.SetExtension("callback", types.ParseURI("https://shop.example.com/callback"))
 	}
+	// Those that the conformance tests of CloudEvents send, in all but their ids.
+	conformance := func(e *cloudevents.Event) {
+		e.SetSource("//github.com/cloudevents/cloudeventsconformance/yaml/v1.yaml")
+		e.SetType("io.cloudevents.minimum")
+	}
 	return map[string]cloudevents.Event{
+		"conformance-1": made("text/plain; charset=us-ascii", []byte("Hello, World!\n"), conformance),
+		"conformance-2": made("text/plain; charset=utf-8", []byte("Hello, 🌎!\n"), conformance),
+		"conformance-3": made("application/json; charset=utf-8", []byte(`"Hello, 🌎!"`), conformance),
+		"conformance-4": made("application/json; charset=utf-8", []byte(`{"msg":"Hello, 🌎!"}`), conformance),
+		"conformance-5": made("application/json; charset=utf-8", []byte(`["Hello","🌎!"]`), conformance),
+		"conformance-6": made("application/xml; charset=utf-8", []byte("<msg>Hello, 🌎!</msg>\n"), conformance),
+
 		"minimum":         made("", nil),
 		"everything":      made(cloudevents.ApplicationJSON, map[string]any{"total": 12, "note": "Grüße, 🌎!"}, everything),
 		"without-data":    made("", nil, everything),
