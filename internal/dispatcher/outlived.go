@@ -20,7 +20,8 @@ const syncMargin = time.Second
 // that outlived what was stored before it would have a delivery taken for settled of which nothing is left. Its
 // attempts are made again.
 //
-// It goes back no further than syncs may be apart: nothing older can be missing.
+// It goes back no further than syncs may be apart: nothing older can be missing. Only of a new volume the first flush
+// may be as young as that; it goes, too, and the volume begins anew.
 func (d *Dispatcher) dropOutlived(ctx context.Context, r *recovery) error {
 	last, seq, err := d.attempts.Last(ctx, shard)
 	if err != nil {
@@ -44,8 +45,9 @@ func (d *Dispatcher) dropOutlived(ctx context.Context, r *recovery) error {
 		return err
 	}
 	var drop []uint64
+	stays := from > 0
 	err = d.attempts.Scan(ctx, shard, from, func(seq uint64, f *deliverylog.Flush) {
-		if drop == nil || !outlived(f) {
+		if drop == nil && stays || !outlived(f) {
 			drop = []uint64{} // this one stays, and with it all before it
 			return
 		}
@@ -69,7 +71,8 @@ func (d *Dispatcher) dropOutlived(ctx context.Context, r *recovery) error {
 	return nil
 }
 
-// syncedFlush is the newest flush that is so old that all it names was synced; where none is, the oldest.
+// syncedFlush is the newest flush that is so old that all it names was synced; where none is, the one before the
+// oldest, which is 0 when no flush was ever trimmed.
 func (d *Dispatcher) syncedFlush(ctx context.Context) (uint64, error) {
 	last, err := d.log.LastFlush(ctx, shard)
 	if err != nil {

@@ -174,15 +174,18 @@ func (r *restored) set(key eventlog.StateKey, value []byte) error {
 // readFlushes reads the last flush and those that it names, and restores the counts.
 func (d *Dispatcher) readFlushes(ctx context.Context, r *recovery) (checkpoint, error) {
 	d.restoreCounts()
+	var last *deliverylog.Flush
+	var seq uint64
 	err := d.dropOutlived(ctx, r)
-	if errors.Is(err, eventlog.ErrNotFound) {
+	if err == nil {
+		last, seq, err = d.attempts.Last(ctx, shard)
+	}
+	if errors.Is(err, eventlog.ErrNotFound) { // a new volume, or one whose first flushes were dropped
 		d.clampCounts(0)
+		d.scanFrom = 1
+		d.live.hold(d.scanFrom, 1)
 		return checkpoint{}, nil
 	}
-	if err != nil {
-		return checkpoint{}, err
-	}
-	last, seq, err := d.attempts.Last(ctx, shard)
 	if err != nil {
 		return checkpoint{}, err
 	}
