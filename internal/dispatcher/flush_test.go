@@ -198,7 +198,7 @@ func TestTrimAttempts_TakesWhatIsOldAndNoRestartNeeds(t *testing.T) {
 		t.Fatal(err)
 	}
 	first, last, err := s.log.FlushRange(t.Context())
-	if err != nil || first != before || last <= before {
+	if err != nil || first < before || last <= before { // and some more, if the figures were stored again meanwhile
 		t.Errorf("flushes %d to %d are left (%v), want those from %d: older ones are not needed", first, last, err, before)
 	}
 	s.crash()
