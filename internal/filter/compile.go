@@ -10,9 +10,11 @@ import (
 
 	"github.com/google/cel-go/cel"
 	"github.com/google/cel-go/checker"
+	"github.com/google/cel-go/common"
 	"github.com/google/cel-go/common/ast"
 	"github.com/google/cel-go/common/types"
 	"github.com/google/cel-go/common/types/ref"
+	"github.com/google/cel-go/interpreter"
 )
 
 // program is one compiled expression. It is safe for concurrent use.
@@ -26,15 +28,23 @@ func compileFilter(expression string) (*program, error) {
 	if err != nil {
 		return nil, err
 	}
-	checked, err := compile(env, expression, FilterCostLimit)
+	checked, err := compile(env, expression, FilterCostLimit, explain)
 	if err != nil {
 		return nil, err
 	}
-	if t := checked.OutputType(); !t.IsExactType(types.BoolType) && !t.IsExactType(types.DynType) {
-		return nil, &Error{Line: 1, Column: 1, Message: fmt.Sprintf(
-			"a filter must be true or false, this is of type %s; compare it with something", t)}
+	if err := mustBeBool(checked, "a filter"); err != nil {
+		return nil, err
 	}
 	return newProgram(env, checked, FilterCostLimit)
+}
+
+// mustBeBool refuses an expression whose result is known to be neither true nor false.
+func mustBeBool(checked *cel.Ast, what string) error {
+	if t := checked.OutputType(); !t.IsExactType(types.BoolType) && !t.IsExactType(types.DynType) {
+		return &Error{Line: 1, Column: 1, Message: fmt.Sprintf(
+			"%s must be true or false, this is of type %s; compare it with something", what, t)}
+	}
+	return nil
 }
 
 // Transform is a compiled expression whose result takes the place of an event's data. It is
@@ -51,7 +61,7 @@ func CompileTransform(expression string) (*Transform, error) {
 	if err != nil {
 		return nil, err
 	}
-	checked, err := compile(env, expression, TransformCostLimit)
+	checked, err := compile(env, expression, TransformCostLimit, explain)
 	if err != nil {
 		return nil, inField("transform", err)
 	}
@@ -65,8 +75,11 @@ func CompileTransform(expression string) (*Transform, error) {
 // Eval returns the result for an event. An error is ErrMissing, ErrCostExceeded or ErrEvaluation.
 func (t *Transform) Eval(in *Input) (ref.Val, error) { return t.program.eval(&in.sent) }
 
+// explainer turns what the compiler says into a refusal with the place and the remedy.
+type explainer func(env *cel.Env, expression string, issue *common.Error) *Error
+
 // compile parses and checks an expression within its bounds.
-func compile(env *cel.Env, expression string, limit uint64) (*cel.Ast, error) {
+func compile(env *cel.Env, expression string, limit uint64, explain explainer) (*cel.Ast, error) {
 	switch {
 	case strings.TrimSpace(expression) == "":
 		return nil, &Error{Message: "must not be blank; leave it out where there is none"}
@@ -84,7 +97,7 @@ func compile(env *cel.Env, expression string, limit uint64) (*cel.Ast, error) {
 	// already whether it can run at all.
 	estimate, err := env.EstimateCost(checked, sizes{})
 	if err != nil {
-		return nil, &Error{Line: 1, Column: 1, Message: "its cost cannot be estimated (" + bound(err.Error()) + "); simplify it"}
+		return nil, &Error{Line: 1, Column: 1, Message: "its cost cannot be estimated (" + Bound(err.Error()) + "); simplify it"}
 	}
 	if estimate.Min > limit {
 		return nil, &Error{Line: 1, Column: 1, Cause: ErrCostExceeded, Message: fmt.Sprintf(
@@ -124,7 +137,7 @@ func checkLiterals(checked *cel.Ast) error {
 		pattern := args[len(args)-1]
 		text, _ := pattern.AsLiteral().Value().(string)
 		if _, err := regexp.Compile(text); err != nil {
-			return refuse(pattern, bound(err.Error())+"; correct the pattern, it is one of RE2, "+
+			return refuse(pattern, Bound(err.Error())+"; correct the pattern, it is one of RE2, "+
 				"without look-ahead and back-references: https://github.com/google/re2/wiki/Syntax")
 		}
 	}
@@ -143,23 +156,29 @@ func newProgram(env *cel.Env, checked *cel.Ast, limit uint64) (*program, error) 
 		}
 		options = nil
 	}
+	return programOf(env, checked, options)
+}
+
+func programOf(env *cel.Env, checked *cel.Ast, options []cel.ProgramOption) (*program, error) {
 	p, err := env.Program(checked, options...)
 	if err != nil {
-		return nil, &Error{Line: 1, Column: 1, Message: "does not compile (" + bound(err.Error()) + "); write it otherwise"}
+		return nil, &Error{Line: 1, Column: 1, Message: "does not compile (" + Bound(err.Error()) + "); write it otherwise"}
 	}
 	return &program{cel: p}, nil
 }
 
-// eval evaluates the program and puts its failures in the classes of errors.go.
-func (p *program) eval(event *eventValue) (ref.Val, error) {
-	result, _, err := p.cel.Eval((*activation)(event))
+// eval evaluates the program of an event, and puts its failures in the classes of errors.go.
+func (p *program) eval(event *eventValue) (ref.Val, error) { return p.run((*activation)(event)) }
+
+func (p *program) run(variables interpreter.Activation) (ref.Val, error) {
+	result, _, err := p.cel.Eval(variables)
 	switch {
 	case err == nil:
 		return result, nil
 	case isCostError(err):
 		return nil, ErrCostExceeded
 	case isMissing(err):
-		return nil, fmt.Errorf("%w: %s", ErrMissing, bound(err.Error()))
+		return nil, fmt.Errorf("%w: %s", ErrMissing, Bound(err.Error()))
 	}
-	return nil, fmt.Errorf("%w: %s", ErrEvaluation, bound(err.Error()))
+	return nil, fmt.Errorf("%w: %s", ErrEvaluation, Bound(err.Error()))
 }

@@ -78,6 +78,10 @@ func (costs) CallCost(function, _ string, args []ref.Val, result ref.Val) *uint6
 	return &cost
 }
 
+// Raw is a value that stands for another, as which it is weighed: nil, bool, int64, float64, string, []any or
+// map[string]any.
+type Raw interface{ Raw() any }
+
 // bytesOf returns how long a string is, 0 for anything else.
 func bytesOf(v ref.Val) uint64 {
 	switch v := v.(type) {
@@ -95,7 +99,7 @@ func weight(v ref.Val) uint64 {
 	switch v := v.(type) {
 	case types.String, types.Bytes:
 		return bytesOf(v) / scanBytes
-	case traits.Lister, traits.Mapper:
+	case Raw, traits.Lister, traits.Mapper:
 		w := scale{left: TransformCostLimit * elementsPerUnit}
 		w.weigh(v)
 		return uint64(TransformCostLimit*elementsPerUnit-max(w.left, 0)) / elementsPerUnit //nolint:gosec // never below 0
@@ -111,6 +115,8 @@ func (s *scale) weigh(v any) { //nolint:gocyclo // one case a type
 		return
 	}
 	switch v := v.(type) {
+	case Raw:
+		s.weigh(v.Raw())
 	case string:
 		s.left -= len(v) / scanBytes
 	case []byte:

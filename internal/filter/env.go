@@ -23,6 +23,11 @@ func newEnv(withOrigin bool) (*cel.Env, error) {
 	if err != nil {
 		return nil, err
 	}
+	return newEnvOf(variables)
+}
+
+// newEnvOf is newEnv for other variables than event.
+func newEnvOf(variables cel.EnvOption) (*cel.Env, error) {
 	env, err := cel.NewEnv(
 		variables,
 		cel.CrossTypeNumericComparisons(true),
@@ -60,22 +65,30 @@ func eventOptions(withOrigin bool) (cel.EnvOption, error) {
 	}, nil
 }
 
-// newCheapEnv returns the environment that cheap filters run in. A program keeps a table of all functions of its
-// environment, 15 KB for all those of NewEnv, and most filters call a few.
+// newCheapEnv returns the environment that cheap filters run in.
 func newCheapEnv(full *cel.Env) (*cel.Env, error) {
 	variables, err := eventOptions(true)
 	if err != nil {
 		return nil, err
 	}
+	return slimEnv(full, variables, cheapFunctions)
+}
+
+// slimEnv returns the environment to run what calls no other functions than these. A program keeps a table of all
+// functions of its environment, 15 KB for all those of NewEnv, and most expressions call a few.
+func slimEnv(full *cel.Env, variables cel.EnvOption, functions map[string]bool) (*cel.Env, error) {
 	options := []cel.EnvOption{variables}
+	if functions["or"] || functions["orValue"] {
+		options = append(options, cel.OptionalTypes()) // the interpreter has steps of its own for them
+	}
 	for name, function := range full.Functions() {
-		if cheapFunctions[name] {
+		if functions[name] {
 			options = append(options, cel.FunctionDecls(function))
 		}
 	}
 	env, err := cel.NewCustomEnv(options...)
 	if err != nil {
-		return nil, fmt.Errorf("make environment of cheap filters: %w", err)
+		return nil, fmt.Errorf("make environment of a few functions: %w", err)
 	}
 	return env, nil
 }

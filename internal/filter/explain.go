@@ -18,7 +18,8 @@ import (
 // maxMessageBytes bounds what CEL says about a failure: enough for a sentence.
 const maxMessageBytes = 200
 
-func bound(s string) string {
+// Bound cuts what CEL says about a failure to a sentence, since it may repeat all of an expression or a value.
+func Bound(s string) string {
 	if len(s) <= maxMessageBytes {
 		return s
 	}
@@ -46,7 +47,7 @@ var (
 // explain turns what the compiler says into a refusal with the place and the remedy.
 func explain(env *cel.Env, expression string, issue *common.Error) *Error {
 	e := &Error{Line: issue.Location.Line(), Column: issue.Location.Column() + 1}
-	switch message := bound(issue.Message); {
+	switch message := Bound(issue.Message); {
 	case undeclared.MatchString(issue.Message):
 		name := undeclared.FindStringSubmatch(issue.Message)[1]
 		e.Message = explainName(env, name, wordAt(expression, e.Line, e.Column))

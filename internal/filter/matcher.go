@@ -85,18 +85,11 @@ func (m *Matcher) Matches(in *Input) (bool, error) {
 	if m.filter == nil {
 		return true, nil
 	}
-	result, err := m.filter.eval(&in.filtered)
-	switch {
-	case errors.Is(err, ErrMissing):
+	wanted, err := truth(m.filter.eval(&in.filtered))
+	if errors.Is(err, ErrMissing) {
 		return false, nil
-	case err != nil:
-		return false, err
 	}
-	wanted, ok := result.Value().(bool)
-	if !ok {
-		return false, ErrNotBool
-	}
-	return wanted, nil
+	return wanted, err
 }
 
 func (m *Matcher) matchesSource(source string) bool {
