@@ -19,13 +19,13 @@ lint    := go tool -modfile=hack/tools/lint/go.mod golangci-lint-kube-api-linter
 ldflags := -s -w -X github.com/posthorn-dev/posthorn/internal/telemetry.version=$(VERSION)
 
 # Packages without a process or a socket behind them: seconds, no API server.
-unit := ./api/... ./internal/breaker/... ./internal/compile/... ./internal/config/... ./internal/delivery/... \
+unit := ./api/... ./internal/breaker/... ./internal/change/... ./internal/compile/... ./internal/config/... ./internal/delivery/... \
 	./internal/egress/... ./internal/event/... ./internal/filter/... ./internal/payload/... ./internal/pki/... ./internal/problem/... \
 	./internal/retry/... ./internal/signing/... ./internal/telemetry/... ./internal/wire/...
 
 # Where the markers of each plane's roles are.
 operator-packages   := internal/controller/... internal/operator/...
-dispatcher-packages := internal/access/... internal/dispatcher/... internal/routing/... internal/status/...
+dispatcher-packages := internal/access/... internal/dispatcher/... internal/routing/... internal/source/... internal/status/...
 
 .PHONY: help
 help: ## Show this list.
@@ -78,6 +78,7 @@ manifests: ## Make the CRDs and the roles.
 	cp config/crd/bases/*.yaml charts/posthorn/files/crds/
 	cp config/rbac/role.yaml charts/posthorn/files/rbac/operator.yaml
 	cp config/rbac/dispatcher_role.yaml charts/posthorn/files/rbac/dispatcher.yaml
+	cp config/rbac/source_reader_roles.yaml charts/posthorn/files/rbac/source_reader.yaml
 	cat config/rbac/user_roles.yaml <(echo ---) config/rbac/metrics_reader_role.yaml >charts/posthorn/files/rbac/users.yaml
 
 .PHONY: clean

@@ -9,31 +9,33 @@ const (
 	// ConditionReady says whether the object does its work: this generation is valid, what it refers
 	// to exists, the egress policy admits the destination, and the dispatcher routes it, so that the
 	// next matching event will be delivered. It does not speak of the receiver's health. Written by
-	// the operator, on both kinds.
+	// the operator, on every kind. On a WebhookEventSource it says that the next change will be seen.
 	//
 	// Reasons when True:    Succeeded.
 	// Reasons when False:   any reason of a condition below that is not True, and on an endpoint
 	//                       SecretNotFound, SecretNotAllowed, KeyMissing, ConfigMapNotFound,
 	//                       InvalidURL, InvalidHeader, InvalidCertificate, InvalidCredentials,
-	//                       InvalidSpec; on a subscription EndpointNotReady, InvalidSpec.
+	//                       InvalidSpec; on a subscription EndpointNotReady, InvalidSpec; on an event
+	//                       source InvalidSpec.
 	// Reasons when Unknown: Progressing, WaitingForDispatcher, DispatcherUnavailable, HostNotFound.
 	ConditionReady = "Ready"
 
 	// ConditionReconciling is present, and True, while Ready may still change by itself: work is in
 	// progress, or something outside (a Secret, an endpoint, a grant, an address) is waited for.
-	// Written by the operator, on both kinds.
+	// Written by the operator, on every kind.
 	//
 	// Reasons when True: that of Ready.
 	ConditionReconciling = "Reconciling"
 
 	// ConditionStalled is present, and True, when only a change of the spec can help. Written by the
-	// operator, on both kinds.
+	// operator, on every kind.
 	//
 	// Reasons when True: that of Ready.
 	ConditionStalled = "Stalled"
 
 	// ConditionRouted says whether the dispatcher that owns the object has this generation in its
-	// routing table, with the Secrets that it needs. Written by the dispatcher, on both kinds.
+	// routing table, with the Secrets that it needs. Written by the dispatcher, on endpoints and
+	// subscriptions.
 	//
 	// Reasons when True:  Loaded.
 	// Reasons when False: CredentialsPending, InvalidSpec, EndpointNotRouted.
@@ -99,6 +101,37 @@ const (
 	// Reasons when False: CircuitOpen, Throttled, Suspended, Failing, EndpointDisabled,
 	//                     EndpointNotRouted, RefNotPermitted, NamespaceOverShare.
 	ConditionDelivering = "Delivering"
+)
+
+// Condition types of a WebhookEventSource.
+const (
+	// ConditionPermissionsGranted says whether the source's ServiceAccount may list and watch what the
+	// source names, and the dispatcher too. It is asked again every minute, and when roles change. The
+	// message names verb, resource, namespace and who lacks the right. Written by the dispatcher.
+	//
+	// Reasons when True:    Granted.
+	// Reasons when False:   PermissionMissing, DispatcherPermissionMissing, ServiceAccountNotFound,
+	//                       ServiceAccountNotAllowed.
+	// Reasons when Unknown: KindNotServed, InvalidSpec, Progressing.
+	ConditionPermissionsGranted = "PermissionsGranted"
+
+	// ConditionExpressionValid says whether the expression of when compiles within the bounds of cost,
+	// and names fields that the resources have. The message gives line and column. Absent without when.
+	// Written by the operator.
+	//
+	// Reasons when True:  Valid, TypesUnknown.
+	// Reasons when False: InvalidExpression, ExpressionTooExpensive.
+	ConditionExpressionValid = "ExpressionValid"
+
+	// ConditionWatching says whether every watch of the source has shown life, an event or a bookmark,
+	// within 2 minutes. When it is False the message says since when. WatchStalled, Relisting,
+	// GapUnrecoverable and Suspended speak of health, not of the manifest, and do not change Ready.
+	// Written by the dispatcher.
+	//
+	// Reasons when True:  Live.
+	// Reasons when False: Loading, WatchStalled, KindNotServed, Forbidden, Relisting,
+	//                     GapUnrecoverable, Suspended, InvalidSpec.
+	ConditionWatching = "Watching"
 )
 
 // Reasons of Ready, Reconciling, Stalled and Routed.
@@ -205,6 +238,54 @@ const (
 	ReasonTransformTooExpensive = "TransformTooExpensive"
 )
 
+// Reasons of PermissionsGranted.
+const (
+	// ReasonGranted means that the ServiceAccount and the dispatcher have every right that is needed.
+	ReasonGranted = "Granted"
+	// ReasonPermissionMissing means that the source's ServiceAccount may not list or watch a resource.
+	ReasonPermissionMissing = "PermissionMissing"
+	// ReasonDispatcherPermissionMissing means that the dispatcher itself may not list or watch a
+	// resource: a ClusterRole with the label rbac.posthorn.dev/aggregate-to-source-reader adds to what
+	// it may.
+	ReasonDispatcherPermissionMissing = "DispatcherPermissionMissing"
+	// ReasonServiceAccountNotFound means that the ServiceAccount does not exist.
+	ReasonServiceAccountNotFound = "ServiceAccountNotFound"
+	// ReasonServiceAccountNotAllowed means that the ServiceAccount lacks the label posthorn.dev/use: "true".
+	ReasonServiceAccountNotAllowed = "ServiceAccountNotAllowed"
+)
+
+// Reasons of ExpressionValid. Where everything is right it is Valid.
+const (
+	// ReasonTypesUnknown means that the expression compiles, and that there is no schema of some kind
+	// yet that its fields could be checked against.
+	ReasonTypesUnknown = "TypesUnknown"
+	// ReasonInvalidExpression means that the expression does not compile, does not yield a boolean, or
+	// names a field that the resource does not have.
+	ReasonInvalidExpression = "InvalidExpression"
+	// ReasonExpressionTooExpensive means that the expression could cost more than is admitted.
+	ReasonExpressionTooExpensive = "ExpressionTooExpensive"
+)
+
+// Reasons of Watching.
+const (
+	// ReasonLive means that every watch has shown life within 2 minutes.
+	ReasonLive = "Live"
+	// ReasonLoading means that the objects of this generation are being looked at for the first time.
+	ReasonLoading = "Loading"
+	// ReasonWatchStalled means that a watch has shown no life for 2 minutes. It is replaced.
+	ReasonWatchStalled = "WatchStalled"
+	// ReasonKindNotServed means that the cluster does not serve a kind that the source names.
+	ReasonKindNotServed = "KindNotServed"
+	// ReasonForbidden means that a right is missing: PermissionsGranted says which.
+	ReasonForbidden = "Forbidden"
+	// ReasonRelisting means that a watch could not go on, and that a list is being compared with what
+	// is remembered.
+	ReasonRelisting = "Relisting"
+	// ReasonGapUnrecoverable means that the cluster has forgotten what happened in an interval, which
+	// the message names. The source goes on.
+	ReasonGapUnrecoverable = "GapUnrecoverable"
+)
+
 // Reasons of CircuitClosed and Delivering.
 const (
 	// ReasonClosed means that requests flow.
@@ -221,7 +302,7 @@ const (
 	// ReasonThrottled means that deliveries wait for the endpoint's rate limit, or for the wait that
 	// it asked for with Retry-After.
 	ReasonThrottled = "Throttled"
-	// ReasonSuspended means that the subscription or its endpoint is suspended.
+	// ReasonSuspended means that the subscription or its endpoint, or the event source, is suspended.
 	ReasonSuspended = "Suspended"
 	// ReasonFailing means that deliveries fail and wait for their next attempt.
 	ReasonFailing = "Failing"

@@ -18,6 +18,8 @@ const (
 	KindWebhookEndpoint = "WebhookEndpoint"
 	// KindWebhookSubscription is the kind of WebhookSubscription.
 	KindWebhookSubscription = "WebhookSubscription"
+	// KindWebhookEventSource is the kind of WebhookEventSource.
+	KindWebhookEventSource = "WebhookEventSource"
 )
 
 var (
@@ -40,6 +42,7 @@ func addKnownTypes(s *runtime.Scheme) error {
 	s.AddKnownTypes(GroupVersion,
 		&WebhookEndpoint{}, &WebhookEndpointList{},
 		&WebhookSubscription{}, &WebhookSubscriptionList{},
+		&WebhookEventSource{}, &WebhookEventSourceList{},
 	)
 	metav1.AddToGroupVersion(s, GroupVersion)
 	return nil

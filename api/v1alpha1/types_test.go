@@ -16,7 +16,7 @@ func TestAddToScheme_KnowsEveryKind(t *testing.T) {
 	if err := AddToScheme(scheme); err != nil {
 		t.Fatal(err)
 	}
-	for _, kind := range []string{KindWebhookEndpoint, KindWebhookSubscription} {
+	for _, kind := range []string{KindWebhookEndpoint, KindWebhookSubscription, KindWebhookEventSource} {
 		for _, name := range []string{kind, kind + "List"} {
 			if !scheme.Recognizes(GroupVersion.WithKind(name)) {
 				t.Errorf("scheme does not recognize %s", name)

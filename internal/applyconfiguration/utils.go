@@ -39,16 +39,28 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.DisabledStatusApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("EffectiveEndpoint"):
 		return &apiv1alpha1.EffectiveEndpointApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("EffectiveEventSource"):
+		return &apiv1alpha1.EffectiveEventSourceApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("EffectiveSubscription"):
 		return &apiv1alpha1.EffectiveSubscriptionApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("EndpointDeliveries"):
 		return &apiv1alpha1.EndpointDeliveriesApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("EndpointRef"):
 		return &apiv1alpha1.EndpointRefApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("EventData"):
+		return &apiv1alpha1.EventDataApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("EventGap"):
+		return &apiv1alpha1.EventGapApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("Header"):
 		return &apiv1alpha1.HeaderApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("HeaderSource"):
 		return &apiv1alpha1.HeaderSourceApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("KubernetesEvents"):
+		return &apiv1alpha1.KubernetesEventsApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("LabelRequirement"):
+		return &apiv1alpha1.LabelRequirementApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("LabelSelector"):
+		return &apiv1alpha1.LabelSelectorApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("LastFailure"):
 		return &apiv1alpha1.LastFailureApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("LocalSecretRef"):
@@ -85,18 +97,32 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.TLSApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("URLSource"):
 		return &apiv1alpha1.URLSourceApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("WatchedNamespaces"):
+		return &apiv1alpha1.WatchedNamespacesApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("WatchedResource"):
+		return &apiv1alpha1.WatchedResourceApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("WatchedResourceStatus"):
+		return &apiv1alpha1.WatchedResourceStatusApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("WebhookEndpoint"):
 		return &apiv1alpha1.WebhookEndpointApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("WebhookEndpointSpec"):
 		return &apiv1alpha1.WebhookEndpointSpecApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("WebhookEndpointStatus"):
 		return &apiv1alpha1.WebhookEndpointStatusApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("WebhookEventSource"):
+		return &apiv1alpha1.WebhookEventSourceApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("WebhookEventSourceSpec"):
+		return &apiv1alpha1.WebhookEventSourceSpecApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("WebhookEventSourceStatus"):
+		return &apiv1alpha1.WebhookEventSourceStatusApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("WebhookSubscription"):
 		return &apiv1alpha1.WebhookSubscriptionApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("WebhookSubscriptionSpec"):
 		return &apiv1alpha1.WebhookSubscriptionSpecApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("WebhookSubscriptionStatus"):
 		return &apiv1alpha1.WebhookSubscriptionStatusApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("When"):
+		return &apiv1alpha1.WhenApplyConfiguration{}
 
 	}
 	return nil

@@ -4,6 +4,8 @@
 package compile
 
 import (
+	"strings"
+
 	hookv1 "github.com/posthorn-dev/posthorn/api/v1alpha1"
 )
 
@@ -48,4 +50,17 @@ func EffectiveSubscription(obj *hookv1.WebhookSubscription, d Defaults) (*hookv1
 		return nil, err
 	}
 	return &hookv1.EffectiveSubscription{Retry: p.String(), MaxAge: hookv1.NewDuration(p.MaxAge)}, nil
+}
+
+// EffectiveEventSource returns what status.effective of an event source shows.
+func EffectiveEventSource(s *EventSource) *hookv1.EffectiveEventSource {
+	kinds := make([]string, 0, len(s.Resources))
+	for _, r := range s.Resources {
+		kinds = append(kinds, r.Kind)
+	}
+	out := &hookv1.EffectiveEventSource{Resources: strings.Join(kinds, ", ")}
+	for _, o := range s.Operations {
+		out.Operations = append(out.Operations, hookv1.Operation(o))
+	}
+	return out
 }

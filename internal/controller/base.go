@@ -21,7 +21,7 @@ const (
 	actionRotate    = "RotateKey"
 )
 
-// Base is what the reconcilers of both kinds share. Every field is required.
+// Base is what the reconcilers of all kinds share. Every field is required.
 type Base struct {
 	// Client reads from the manager's cache and writes to the API server. Of Secrets the cache holds
 	// only those with the label posthorn.dev/use.
@@ -38,6 +38,8 @@ type Base struct {
 	Defaults compile.Defaults
 	// Dispatcher knows whether the dispatcher is there.
 	Dispatcher *DispatcherWatch
+	// Schemas has the schemas of the resources that event sources watch.
+	Schemas *Schemas
 	// Now is the clock.
 	Now func() time.Time
 	// Random is where new keys come from.
@@ -46,8 +48,12 @@ type Base struct {
 
 // kindOf names the kind of an object for metrics.
 func kindOf(obj client.Object) string {
-	if _, ok := obj.(*hookv1.WebhookEndpoint); ok {
+	switch obj.(type) {
+	case *hookv1.WebhookEndpoint:
 		return hookv1.KindWebhookEndpoint
+	case *hookv1.WebhookEventSource:
+		return hookv1.KindWebhookEventSource
+	default:
+		return hookv1.KindWebhookSubscription
 	}
-	return hookv1.KindWebhookSubscription
 }

@@ -150,6 +150,9 @@ func dispatch(ctx context.Context, obj conditioned, conditions ...metav1.Conditi
 	case *hookv1.WebhookEndpoint:
 		apply = hookac.WebhookEndpoint(obj.GetName(), obj.GetNamespace()).
 			WithStatus(hookac.WebhookEndpointStatus().WithConditions(list...))
+	case *hookv1.WebhookEventSource:
+		apply = hookac.WebhookEventSource(obj.GetName(), obj.GetNamespace()).
+			WithStatus(hookac.WebhookEventSourceStatus().WithConditions(list...))
 	case *hookv1.WebhookSubscription:
 		apply = hookac.WebhookSubscription(obj.GetName(), obj.GetNamespace()).
 			WithStatus(hookac.WebhookSubscriptionStatus().WithConditions(list...))

@@ -29,7 +29,7 @@ var (
 
 func init() {
 	metrics.Registry.MustRegister(statusWrites, keyChanges, dispatcherAway)
-	for _, kind := range []string{hookv1.KindWebhookEndpoint, hookv1.KindWebhookSubscription} {
+	for _, kind := range []string{hookv1.KindWebhookEndpoint, hookv1.KindWebhookSubscription, hookv1.KindWebhookEventSource} {
 		statusWrites.WithLabelValues(kind)
 	}
 	for _, change := range []keyChange{keyCreated, keyRotated, keyReplaced, keyExpired, keyReformed} {

@@ -55,6 +55,18 @@ func ownSubscriptionStatus(obj client.Object) hookv1.WebhookSubscriptionStatus {
 	return status
 }
 
+// eventSourceChanged is the same for an event source.
+func eventSourceChanged(before, after client.Object) bool {
+	return specChanged(before, after) ||
+		!equality.Semantic.DeepEqual(ownEventSourceStatus(before), ownEventSourceStatus(after))
+}
+
+func ownEventSourceStatus(obj client.Object) hookv1.WebhookEventSourceStatus {
+	status := obj.(*hookv1.WebhookEventSource).Status
+	status.Resources, status.Objects, status.Emitted, status.LastEventTime, status.LastGap = nil, nil, nil, nil, nil
+	return status
+}
+
 // referredEndpointChanged reports a change of an endpoint that matters to its subscriptions: of the
 // spec, with the grant, and of Ready. That it counts its subscriptions must not wake them all.
 func referredEndpointChanged(before, after client.Object) bool {

@@ -41,6 +41,10 @@ func (b *Base) dispatcherVerdict(obj conditioned, required ...string) *verdict {
 }
 
 func notRouted(obj conditioned) *verdict {
-	return pendingf(hookv1.ReasonWaitingForDispatcher,
-		"The dispatcher has not yet routed generation %d of %s %s: wait for it", obj.GetGeneration(), kindOf(obj), obj.GetName())
+	done := "routed"
+	if kindOf(obj) == hookv1.KindWebhookEventSource {
+		done = "taken up"
+	}
+	return pendingf(hookv1.ReasonWaitingForDispatcher, "The dispatcher has not yet %s generation %d of %s %s: wait for it",
+		done, obj.GetGeneration(), kindOf(obj), obj.GetName())
 }

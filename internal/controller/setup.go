@@ -13,6 +13,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/discovery"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -86,6 +87,10 @@ func setup(ctx context.Context, mgr ctrl.Manager, o Options) (*Base, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	discovered, err := discovery.NewDiscoveryClientForConfigAndClient(mgr.GetConfig(), mgr.GetHTTPClient())
+	if err != nil {
+		return nil, fmt.Errorf("make client of schemas: %w", err)
+	}
 	base := &Base{
 		Client:     mgr.GetClient(),
 		Live:       mgr.GetAPIReader(),
@@ -94,6 +99,7 @@ func setup(ctx context.Context, mgr ctrl.Manager, o Options) (*Base, error) {
 		Watched:    o.WatchNamespaces,
 		Defaults:   o.Defaults,
 		Dispatcher: NewDispatcherWatch(mgr.GetAPIReader(), o.Namespace),
+		Schemas:    NewSchemas(discovered.OpenAPIV3WithContext(ctx)),
 		Now:        o.Now,
 		Random:     rand.Reader,
 	}
@@ -105,9 +111,11 @@ func setup(ctx context.Context, mgr ctrl.Manager, o Options) (*Base, error) {
 			return nil, fmt.Errorf("set up certificate of ingest: %w", err)
 		}
 	}
-	err := errors.Join(
+	err = errors.Join(
 		(&WebhookEndpointReconciler{base}).setup(mgr, o.MaxConcurrent),
 		(&WebhookSubscriptionReconciler{base}).setup(mgr, o.MaxConcurrent),
+		(&WebhookEventSourceReconciler{base}).setup(mgr, o.MaxConcurrent),
+		mgr.Add(base.Schemas),
 		mgr.Add(base.Dispatcher),
 		mgr.Add(&Sweeper{base}),
 	)

@@ -157,6 +157,7 @@ func startOperator(ctx context.Context) *testOperator {
 	base, err := setup(context.Background(), mgr, Options{Namespace: ownNamespace, Defaults: compile.BuiltinDefaults(), Now: clock.now})
 	Expect(err).NotTo(HaveOccurred())
 	base.Dispatcher.poll = leaseInterval
+	base.Schemas.poll = leaseInterval
 
 	runCtx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)

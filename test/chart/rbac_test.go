@@ -24,7 +24,17 @@ var clusterWide = map[string][]string{
 		"create subjectaccessreviews.authorization.k8s.io", "create tokenreviews.authentication.k8s.io", "list namespaces", "watch namespaces",
 	},
 	"dispatcher": {
-		"create subjectaccessreviews.authorization.k8s.io", "create tokenreviews.authentication.k8s.io", "list servicecidrs.networking.k8s.io",
+		"create selfsubjectaccessreviews.authorization.k8s.io", "create subjectaccessreviews.authorization.k8s.io",
+		"create tokenreviews.authentication.k8s.io", "list namespaces", "list servicecidrs.networking.k8s.io", "watch namespaces",
+	},
+}
+
+// unlisted are the rights that each process has only where it looks at the whole cluster: that roles have changed is
+// not told by the namespace.
+var unlisted = map[string][]string{
+	"dispatcher": {
+		"watch clusterrolebindings.rbac.authorization.k8s.io", "watch clusterroles.rbac.authorization.k8s.io",
+		"watch rolebindings.rbac.authorization.k8s.io", "watch roles.rbac.authorization.k8s.io",
 	},
 }
 
@@ -132,7 +142,7 @@ func checkListed(t *testing.T, whole, all objects, component string, listed []st
 	if diff := cmp.Diff(clusterWide[component], rights(t, all["ClusterRole/"+name])); diff != "" {
 		t.Errorf("rights of the %s in the whole cluster (-want +got):\n%s", component, diff)
 	}
-	narrow := without(rights(t, whole["ClusterRole/"+name]), clusterWide[component])
+	narrow := without(rights(t, whole["ClusterRole/"+name]), slices.Concat(clusterWide[component], unlisted[component]))
 	want := map[string][]string{}
 	for _, own := range namespacesOf(whole, "Role", name) {
 		want[own] = rights(t, whole[path.Join("Role", own, name)])
@@ -151,7 +161,7 @@ func checkListed(t *testing.T, whole, all objects, component string, listed []st
 }
 
 // checkBindings sees that each role of a process is bound to its ServiceAccount and to nobody else, and that nothing
-// else is bound to it.
+// else is bound to it but what sources read by.
 func checkBindings(t *testing.T, all objects, name string) {
 	t.Helper()
 	account := []any{map[string]any{"kind": "ServiceAccount", "name": name, "namespace": namespace}}
@@ -169,9 +179,71 @@ func checkBindings(t *testing.T, all objects, name string) {
 		}
 	}
 	for key, o := range all {
-		if strings.HasSuffix(o.GetKind(), "Binding") && o.GetName() != name && cmp.Equal(at(t, o, "subjects"), any(account)) {
+		if strings.HasSuffix(o.GetKind(), "Binding") && o.GetName() != name && o.GetName() != sourceReader && cmp.Equal(at(t, o, "subjects"), any(account)) {
 			t.Errorf("%s binds %s besides", key, name)
 		}
+	}
+}
+
+// sourceReader is the role that the dispatcher reads by for event sources.
+const sourceReader = "posthorn-source-reader"
+
+func TestChart_LetsTheDispatcherReadForSources(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		values   []string
+		roles    []string
+		bindings map[string][]string
+	}{
+		"by default, the common kinds of the whole cluster": {
+			roles: []string{"", "-workloads"}, bindings: map[string][]string{"ClusterRoleBinding": {""}},
+		},
+		"the listed namespaces alone": {
+			values: []string{`watchNamespaces=["team-a","team-b"]`},
+			roles:  []string{"", "-workloads"}, bindings: map[string][]string{"RoleBinding": {"team-a", "team-b"}},
+		},
+		"nothing but what the platform names": {
+			values: []string{"sourceReader.workloads=false", `sourceReader.rules=[{"apiGroups":["cert-manager.io"],"resources":["certificates"]}]`},
+			roles:  []string{"", "-more"}, bindings: map[string][]string{"ClusterRoleBinding": {""}},
+		},
+		"nothing": {values: []string{"sourceReader.enabled=false"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			all := render(t, tc.values...)
+			for _, suffix := range []string{"", "-workloads", "-more"} {
+				role := all["ClusterRole/"+sourceReader+suffix]
+				if (role != nil) != slices.Contains(tc.roles, suffix) {
+					t.Errorf("ClusterRole %s%s: there is %v", sourceReader, suffix, role)
+				} else if role != nil && suffix != "" {
+					checkReads(t, role)
+				}
+			}
+			for _, kind := range []string{"ClusterRoleBinding", "RoleBinding"} {
+				if diff := cmp.Diff(tc.bindings[kind], namespacesOf(all, kind, sourceReader)); diff != "" {
+					t.Errorf("namespaces of each %s (-want +got):\n%s", kind, diff)
+				}
+			}
+		})
+	}
+}
+
+// checkReads sees that a role adds to what sources are read by, and that it opens nothing but lists and watches, and
+// no Secret.
+func checkReads(t *testing.T, role *unstructured.Unstructured) {
+	t.Helper()
+	if role.GetLabels()["rbac.posthorn.dev/aggregate-to-source-reader"] != "true" {
+		t.Errorf("%s is not aggregated: it has the labels %v", role.GetName(), role.GetLabels())
+	}
+	granted := rights(t, role)
+	for _, right := range granted {
+		verb, resource, _ := strings.Cut(right, " ")
+		if verb != "list" && verb != "watch" || resource == "secrets" || strings.Contains(resource, "*") {
+			t.Errorf("%s may %s", role.GetName(), right)
+		}
+	}
+	if len(granted) == 0 {
+		t.Errorf("%s grants nothing", role.GetName())
 	}
 }
 

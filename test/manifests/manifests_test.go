@@ -14,7 +14,10 @@ import (
 	"testing"
 	"time"
 
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/client-go/kubernetes"
 
 	"github.com/posthorn-dev/posthorn/internal/testkit/controlplane"
 	"github.com/posthorn-dev/posthorn/internal/testkit/platform"
@@ -121,6 +124,18 @@ func TestDefault_GivesEachProcessItsRightsAndNoOthers(t *testing.T) {
 		"the dispatcher lists the ranges of Services": {
 			user: dispatcher, verb: "list", resource: "servicecidrs.networking.k8s.io", want: "yes",
 		},
+		"the dispatcher reads no ServiceAccounts by the lot": {
+			user: dispatcher, verb: "list", resource: "serviceaccounts", namespace: "default", want: "no",
+		},
+		"the dispatcher notices that roles change": {
+			user: dispatcher, verb: "watch", resource: "clusterroles.rbac.authorization.k8s.io", want: "yes",
+		},
+		"the dispatcher writes no role": {
+			user: dispatcher, verb: "patch", resource: "clusterroles.rbac.authorization.k8s.io", want: "no",
+		},
+		"the dispatcher makes no token": {
+			user: dispatcher, verb: "create", resource: "serviceaccounts/token", namespace: "default", want: "no",
+		},
 		"the dispatcher posts no events for itself": {
 			user: dispatcher, verb: "create", resource: "events.posthorn.dev", namespace: "default", want: "no",
 		},
@@ -151,6 +166,41 @@ func TestDefault_ExtendsTheRolesOfUsers(t *testing.T) {
 		if err != nil {
 			t.Errorf("ClusterRole %s lacks %s (%v): %s", role, want, err, rules)
 		}
+	}
+}
+
+// TestDefault_PutsTogetherWhatSourcesAreReadBy has the controller of aggregated roles fill the dispatcher's, and a role
+// of the platform's own add to it.
+func TestDefault_PutsTogetherWhatSourcesAreReadBy(t *testing.T) {
+	t.Parallel()
+	more := &rbacv1.ClusterRole{
+		ObjectMeta: metav1.ObjectMeta{
+			Name: "certificates-for-sources", Labels: map[string]string{"rbac.posthorn.dev/aggregate-to-source-reader": "true"},
+		},
+		Rules: []rbacv1.PolicyRule{{APIGroups: []string{"cert-manager.io"}, Resources: []string{"certificates"}, Verbs: []string{"list", "watch"}}},
+	}
+	if err := posthorn.Admin.Create(t.Context(), more); err != nil {
+		t.Fatal(err)
+	}
+	clients, err := kubernetes.NewForConfig(plane.Config())
+	if err != nil {
+		t.Fatal(err)
+	}
+	u := user{clients: clients, name: dispatcher}
+	want := map[string]bool{
+		"deployments.apps": true, "events.events.k8s.io": true, "configmaps": true, "certificates.cert-manager.io": true,
+		"secrets": false, "roles.rbac.authorization.k8s.io": false,
+	}
+	err = platform.Await(within(t), "the role is put together", func(ctx context.Context) error {
+		for resource, wanted := range want {
+			if got, err := u.may(ctx, "list", resource, "default"); err != nil || got != wanted {
+				return fmt.Errorf("list %s: allowed %t (%v), want %t", resource, got, err, wanted)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
 	}
 }
 

@@ -23,16 +23,18 @@ import (
 var (
 	reader = rights{
 		"webhookendpoints.posthorn.dev": "get list watch", "webhooksubscriptions.posthorn.dev": "get list watch",
-		"webhookdeliveries.log.posthorn.dev": "get",
+		"webhookeventsources.posthorn.dev": "get list watch", "webhookdeliveries.log.posthorn.dev": "get",
 	}
 	writer = rights{
 		"webhookendpoints.posthorn.dev":      "get list watch create update patch delete deletecollection",
 		"webhooksubscriptions.posthorn.dev":  "get list watch create update patch delete deletecollection",
+		"webhookeventsources.posthorn.dev":   "get list watch create update patch delete deletecollection",
 		"webhookdeliveries.log.posthorn.dev": "get",
 	}
 	administrator = rights{
 		"webhookendpoints.posthorn.dev":            "get list watch create update patch delete deletecollection",
 		"webhooksubscriptions.posthorn.dev":        "get list watch create update patch delete deletecollection",
+		"webhookeventsources.posthorn.dev":         "get list watch create update patch delete deletecollection",
 		"webhookdeliveries.log.posthorn.dev":       "get",
 		"webhookdeliveries/event.log.posthorn.dev": "get",
 	}
@@ -55,10 +57,11 @@ var (
 	allResources = []string{
 		"webhookendpoints.posthorn.dev", "webhookendpoints/status.posthorn.dev",
 		"webhooksubscriptions.posthorn.dev", "webhooksubscriptions/status.posthorn.dev",
+		"webhookeventsources.posthorn.dev", "webhookeventsources/status.posthorn.dev",
 		"events.posthorn.dev", "webhookdeliveries.log.posthorn.dev", "webhookdeliveries/event.log.posthorn.dev",
 		"secrets", "serviceaccounts/token", "rolebindings.rbac.authorization.k8s.io",
 	}
-	ownResources = allResources[:7]
+	ownResources = allResources[:9]
 )
 
 func TestUserRoles_GiveWhatTheyPromiseThereAndNothingElsewhere(t *testing.T) {

@@ -119,6 +119,8 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: state
       type:
         namedType: com.github.posthorn-dev.posthorn.api.v1alpha1.CircuitState
+- name: com.github.posthorn-dev.posthorn.api.v1alpha1.DataForm
+  scalar: string
 - name: com.github.posthorn-dev.posthorn.api.v1alpha1.DataKey
   scalar: string
 - name: com.github.posthorn-dev.posthorn.api.v1alpha1.DeadLetter
@@ -160,6 +162,18 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: timeout
       type:
         namedType: com.github.posthorn-dev.posthorn.api.v1alpha1.Duration
+- name: com.github.posthorn-dev.posthorn.api.v1alpha1.EffectiveEventSource
+  map:
+    fields:
+    - name: operations
+      type:
+        list:
+          elementType:
+            namedType: com.github.posthorn-dev.posthorn.api.v1alpha1.Operation
+          elementRelationship: associative
+    - name: resources
+      type:
+        scalar: string
 - name: com.github.posthorn-dev.posthorn.api.v1alpha1.EffectiveSubscription
   map:
     fields:
@@ -169,6 +183,8 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: retry
       type:
         scalar: string
+- name: com.github.posthorn-dev.posthorn.api.v1alpha1.Emit
+  scalar: string
 - name: com.github.posthorn-dev.posthorn.api.v1alpha1.EndpointDeliveries
   map:
     fields:
@@ -202,6 +218,37 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: namespace
       type:
         namedType: com.github.posthorn-dev.posthorn.api.v1alpha1.NamespaceName
+- name: com.github.posthorn-dev.posthorn.api.v1alpha1.EventData
+  map:
+    fields:
+    - name: form
+      type:
+        namedType: com.github.posthorn-dev.posthorn.api.v1alpha1.DataForm
+      default: Reference
+    - name: redact
+      type:
+        list:
+          elementType:
+            namedType: com.github.posthorn-dev.posthorn.api.v1alpha1.RedactPointer
+          elementRelationship: associative
+- name: com.github.posthorn-dev.posthorn.api.v1alpha1.EventGap
+  map:
+    fields:
+    - name: from
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: resource
+      type:
+        scalar: string
+    - name: to
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+- name: com.github.posthorn-dev.posthorn.api.v1alpha1.EventReason
+  scalar: string
+- name: com.github.posthorn-dev.posthorn.api.v1alpha1.EventSeries
+  scalar: string
+- name: com.github.posthorn-dev.posthorn.api.v1alpha1.EventTypeName
+  scalar: string
 - name: com.github.posthorn-dev.posthorn.api.v1alpha1.EventTypePattern
   scalar: string
 - name: com.github.posthorn-dev.posthorn.api.v1alpha1.FailureStatus
@@ -228,6 +275,66 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: secretKeyRef
       type:
         namedType: com.github.posthorn-dev.posthorn.api.v1alpha1.SecretKeySelector
+- name: com.github.posthorn-dev.posthorn.api.v1alpha1.InitialObjects
+  scalar: string
+- name: com.github.posthorn-dev.posthorn.api.v1alpha1.KubernetesEvents
+  map:
+    fields:
+    - name: reasons
+      type:
+        list:
+          elementType:
+            namedType: com.github.posthorn-dev.posthorn.api.v1alpha1.EventReason
+          elementRelationship: associative
+    - name: regardingKinds
+      type:
+        list:
+          elementType:
+            namedType: com.github.posthorn-dev.posthorn.api.v1alpha1.RegardingKind
+          elementRelationship: associative
+    - name: series
+      type:
+        namedType: com.github.posthorn-dev.posthorn.api.v1alpha1.EventSeries
+      default: First
+    - name: types
+      type:
+        list:
+          elementType:
+            namedType: com.github.posthorn-dev.posthorn.api.v1alpha1.EventTypeName
+          elementRelationship: associative
+- name: com.github.posthorn-dev.posthorn.api.v1alpha1.LabelOperator
+  scalar: string
+- name: com.github.posthorn-dev.posthorn.api.v1alpha1.LabelRequirement
+  map:
+    fields:
+    - name: key
+      type:
+        scalar: string
+    - name: operator
+      type:
+        namedType: com.github.posthorn-dev.posthorn.api.v1alpha1.LabelOperator
+    - name: values
+      type:
+        list:
+          elementType:
+            namedType: com.github.posthorn-dev.posthorn.api.v1alpha1.LabelValue
+          elementRelationship: atomic
+- name: com.github.posthorn-dev.posthorn.api.v1alpha1.LabelSelector
+  map:
+    fields:
+    - name: matchExpressions
+      type:
+        list:
+          elementType:
+            namedType: com.github.posthorn-dev.posthorn.api.v1alpha1.LabelRequirement
+          elementRelationship: atomic
+    - name: matchLabels
+      type:
+        map:
+          elementType:
+            namedType: com.github.posthorn-dev.posthorn.api.v1alpha1.LabelValue
+- name: com.github.posthorn-dev.posthorn.api.v1alpha1.LabelValue
+  scalar: string
 - name: com.github.posthorn-dev.posthorn.api.v1alpha1.LastFailure
   map:
     fields:
@@ -282,6 +389,8 @@ var schemaYAML = typed.YAMLObject(`types:
   scalar: string
 - name: com.github.posthorn-dev.posthorn.api.v1alpha1.ObjectName
   scalar: string
+- name: com.github.posthorn-dev.posthorn.api.v1alpha1.Operation
+  scalar: string
 - name: com.github.posthorn-dev.posthorn.api.v1alpha1.Payload
   map:
     fields:
@@ -331,6 +440,10 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: time
       type:
         namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+- name: com.github.posthorn-dev.posthorn.api.v1alpha1.RedactPointer
+  scalar: string
+- name: com.github.posthorn-dev.posthorn.api.v1alpha1.RegardingKind
+  scalar: string
 - name: com.github.posthorn-dev.posthorn.api.v1alpha1.Retry
   map:
     fields:
@@ -528,6 +641,49 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: secretKeyRef
       type:
         namedType: com.github.posthorn-dev.posthorn.api.v1alpha1.SecretKeySelector
+- name: com.github.posthorn-dev.posthorn.api.v1alpha1.WatchedNamespaces
+  map:
+    fields:
+    - name: from
+      type:
+        namedType: com.github.posthorn-dev.posthorn.api.v1alpha1.FromNamespaces
+      default: Same
+    - name: selector
+      type:
+        namedType: com.github.posthorn-dev.posthorn.api.v1alpha1.LabelSelector
+- name: com.github.posthorn-dev.posthorn.api.v1alpha1.WatchedResource
+  map:
+    fields:
+    - name: apiVersion
+      type:
+        scalar: string
+    - name: fieldSelector
+      type:
+        scalar: string
+    - name: kind
+      type:
+        scalar: string
+    - name: selector
+      type:
+        namedType: com.github.posthorn-dev.posthorn.api.v1alpha1.LabelSelector
+- name: com.github.posthorn-dev.posthorn.api.v1alpha1.WatchedResourceStatus
+  map:
+    fields:
+    - name: apiVersion
+      type:
+        scalar: string
+    - name: caughtUp
+      type:
+        scalar: boolean
+    - name: kind
+      type:
+        scalar: string
+    - name: lastEventTime
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: objects
+      type:
+        scalar: numeric
 - name: com.github.posthorn-dev.posthorn.api.v1alpha1.WebhookEndpoint
   map:
     fields:
@@ -644,6 +800,107 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: subscriptions
       type:
         scalar: numeric
+- name: com.github.posthorn-dev.posthorn.api.v1alpha1.WebhookEventSource
+  map:
+    fields:
+    - name: apiVersion
+      type:
+        scalar: string
+    - name: kind
+      type:
+        scalar: string
+    - name: metadata
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta
+    - name: spec
+      type:
+        namedType: com.github.posthorn-dev.posthorn.api.v1alpha1.WebhookEventSourceSpec
+    - name: status
+      type:
+        namedType: com.github.posthorn-dev.posthorn.api.v1alpha1.WebhookEventSourceStatus
+      default:
+        observedGeneration: -1
+- name: com.github.posthorn-dev.posthorn.api.v1alpha1.WebhookEventSourceSpec
+  map:
+    fields:
+    - name: data
+      type:
+        namedType: com.github.posthorn-dev.posthorn.api.v1alpha1.EventData
+      default: {}
+    - name: initialObjects
+      type:
+        namedType: com.github.posthorn-dev.posthorn.api.v1alpha1.InitialObjects
+      default: Ignore
+    - name: kubernetesEvents
+      type:
+        namedType: com.github.posthorn-dev.posthorn.api.v1alpha1.KubernetesEvents
+    - name: namespaces
+      type:
+        namedType: com.github.posthorn-dev.posthorn.api.v1alpha1.WatchedNamespaces
+      default: {}
+    - name: operations
+      type:
+        list:
+          elementType:
+            namedType: com.github.posthorn-dev.posthorn.api.v1alpha1.Operation
+          elementRelationship: associative
+    - name: resources
+      type:
+        list:
+          elementType:
+            namedType: com.github.posthorn-dev.posthorn.api.v1alpha1.WatchedResource
+          elementRelationship: associative
+          keys:
+          - apiVersion
+          - kind
+    - name: serviceAccountName
+      type:
+        namedType: com.github.posthorn-dev.posthorn.api.v1alpha1.ObjectName
+    - name: suspend
+      type:
+        scalar: boolean
+      default: false
+    - name: when
+      type:
+        namedType: com.github.posthorn-dev.posthorn.api.v1alpha1.When
+- name: com.github.posthorn-dev.posthorn.api.v1alpha1.WebhookEventSourceStatus
+  map:
+    fields:
+    - name: conditions
+      type:
+        list:
+          elementType:
+            namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Condition
+          elementRelationship: associative
+          keys:
+          - type
+    - name: effective
+      type:
+        namedType: com.github.posthorn-dev.posthorn.api.v1alpha1.EffectiveEventSource
+    - name: emitted
+      type:
+        scalar: numeric
+    - name: lastEventTime
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: lastGap
+      type:
+        namedType: com.github.posthorn-dev.posthorn.api.v1alpha1.EventGap
+    - name: objects
+      type:
+        scalar: numeric
+    - name: observedGeneration
+      type:
+        scalar: numeric
+    - name: resources
+      type:
+        list:
+          elementType:
+            namedType: com.github.posthorn-dev.posthorn.api.v1alpha1.WatchedResourceStatus
+          elementRelationship: associative
+          keys:
+          - apiVersion
+          - kind
 - name: com.github.posthorn-dev.posthorn.api.v1alpha1.WebhookSubscription
   map:
     fields:
@@ -728,6 +985,19 @@ var schemaYAML = typed.YAMLObject(`types:
           elementType:
             namedType: com.github.posthorn-dev.posthorn.api.v1alpha1.RecentFailure
           elementRelationship: atomic
+- name: com.github.posthorn-dev.posthorn.api.v1alpha1.When
+  map:
+    fields:
+    - name: emit
+      type:
+        namedType: com.github.posthorn-dev.posthorn.api.v1alpha1.Emit
+      default: EveryMatch
+    - name: expression
+      type:
+        scalar: string
+    - name: for
+      type:
+        namedType: com.github.posthorn-dev.posthorn.api.v1alpha1.Duration
 - name: io.k8s.apimachinery.pkg.apis.meta.v1.Condition
   map:
     fields:
