@@ -63,7 +63,7 @@ type Log struct {
 	watching  sync.WaitGroup
 
 	events, waiting, deadLetters, attempts jetstream.Stream
-	keys, state                            jetstream.Stream
+	keys, state, objects                   jetstream.Stream
 	evictions                              keyEvictions
 }
 

@@ -81,6 +81,7 @@ type getRequest struct {
 	Batch     int        `json:"batch,omitempty"`
 	MaxBytes  int        `json:"max_bytes,omitempty"`
 	NextFor   string     `json:"next_by_subj,omitempty"`
+	LastFor   string     `json:"last_by_subj,omitempty"`
 	UpToSeq   uint64     `json:"up_to_seq,omitempty"`
 	StartTime *time.Time `json:"start_time,omitempty"`
 }

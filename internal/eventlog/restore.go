@@ -62,7 +62,7 @@ func restore(ctx context.Context, e *engine, r io.Reader) error {
 	if err := readManifest(archive); err != nil {
 		return err
 	}
-	a := &archived{conn: conn, missing: slices.Clone(backupOrder)}
+	a := &archived{conn: conn, missing: backupRequired()}
 	for {
 		head, err := archive.Next()
 		if err != nil {
@@ -79,6 +79,11 @@ func restore(ctx context.Context, e *engine, r io.Reader) error {
 			return err
 		}
 	}
+}
+
+// backupRequired are the streams that every archive holds.
+func backupRequired() []string {
+	return slices.DeleteFunc(slices.Clone(backupOrder), func(s string) bool { return slices.Contains(backupOptional, s) })
 }
 
 // archived is an archive under way into an engine.

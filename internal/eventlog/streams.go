@@ -19,6 +19,7 @@ const (
 	streamAttempts    = "posthorn_attempts"
 	streamKeys        = "posthorn_keys"
 	streamState       = "posthorn_state"
+	streamObjects     = "posthorn_objects"
 
 	subjectEvents      = "posthorn.events."
 	subjectWaiting     = "posthorn.waiting."
@@ -26,6 +27,7 @@ const (
 	subjectAttempts    = "posthorn.attempts."
 	subjectKeys        = "posthorn.keys."
 	subjectState       = "posthorn.state."
+	subjectObjects     = "posthorn.objects."
 )
 
 // bytesOrUnlimited is a limit as JetStream writes it.
@@ -60,6 +62,9 @@ func (l *Log) createStreams(ctx context.Context) error {
 		}},
 		{&l.state, jetstream.StreamConfig{
 			Name: streamState, Subjects: []string{subjectState + ">"}, MaxMsgsPerSubject: 1,
+		}},
+		{&l.objects, jetstream.StreamConfig{
+			Name: streamObjects, Subjects: []string{subjectObjects + ">"}, MaxMsgsPerSubject: 1,
 		}},
 	} {
 		s.cfg.Storage, s.cfg.AllowDirect = jetstream.FileStorage, true

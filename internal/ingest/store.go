@@ -33,6 +33,22 @@ func (h *Handler) store(ctx context.Context, namespace string, events []*event.E
 	return len(events) - len(c.mine), nil
 }
 
+// Accept makes events of Posthorn's own durable, each once, and under the same bounds as those of producers. The
+// events are of one namespace, name their origin, and are not changed afterwards. An error is a problem.Teller whose
+// status is 429 where the namespace has no room, and 503 otherwise.
+func (h *Handler) Accept(ctx context.Context, namespace string, events []*event.Event) error {
+	if err := h.available(); err != nil {
+		return err
+	}
+	duplicates, err := h.store(ctx, namespace, events)
+	if err != nil {
+		return err
+	}
+	h.metrics.accepted.Add(float64(len(events) - duplicates))
+	h.metrics.duplicate.Add(float64(duplicates))
+	return nil
+}
+
 // storeClaimed appends the events that are the request's own, and settles the claim however it ends.
 func (h *Handler) storeClaimed(ctx context.Context, namespace string, events []*event.Event, c claim) (err error) {
 	var seqs []uint64

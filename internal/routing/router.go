@@ -118,6 +118,7 @@ func (r *Router) subscribe(ctx context.Context) error {
 	for kind, object := range map[string]client.Object{
 		hookv1.KindWebhookEndpoint:     &hookv1.WebhookEndpoint{},
 		hookv1.KindWebhookSubscription: &hookv1.WebhookSubscription{},
+		hookv1.KindWebhookEventSource:  &hookv1.WebhookEventSource{},
 		kindSecret:                     &corev1.Secret{},
 	} {
 		informer, err := r.cache.GetInformer(ctx, object, cache.BlockUntilSynced(false))
@@ -152,6 +153,13 @@ func (r *Router) markAll(ctx context.Context) error {
 	for i := range subscriptions.Items {
 		r.changes.markObject(hookv1.KindWebhookSubscription, &subscriptions.Items[i])
 	}
+	var sources hookv1.WebhookEventSourceList
+	if err := r.cache.List(ctx, &sources); err != nil {
+		return fmt.Errorf("list event sources: %w", err)
+	}
+	for i := range sources.Items {
+		r.changes.markObject(hookv1.KindWebhookEventSource, &sources.Items[i])
+	}
 	r.changes.touch()
 	return nil
 }
@@ -170,6 +178,12 @@ func (r *Router) apply(ctx context.Context) (bool, error) {
 			}
 		case hookv1.KindWebhookSubscription:
 			took, err := r.applySubscription(ctx, c.name)
+			if err != nil {
+				return false, err
+			}
+			changed = changed || took
+		case hookv1.KindWebhookEventSource:
+			took, err := r.applySource(ctx, c.name)
 			if err != nil {
 				return false, err
 			}
@@ -196,6 +210,18 @@ func (r *Router) applySubscription(ctx context.Context, name delivery.Name) (boo
 		return false, fmt.Errorf("read subscription %s: %w", name, err)
 	}
 	return r.store.setSubscription(&obj), nil
+}
+
+// applySource takes in one event source. One that is being deleted is gone.
+func (r *Router) applySource(ctx context.Context, name delivery.Name) (bool, error) {
+	var obj hookv1.WebhookEventSource
+	switch err := r.cache.Get(ctx, client.ObjectKey(name), &obj); {
+	case apierrors.IsNotFound(err) || err == nil && !obj.DeletionTimestamp.IsZero():
+		return r.store.dropSource(name), nil
+	case err != nil:
+		return false, fmt.Errorf("read event source %s: %w", name, err)
+	}
+	return r.store.setSource(&obj), nil
 }
 
 // applyEndpoint takes in one endpoint with its credentials. One that is being deleted is gone.

@@ -21,6 +21,15 @@ type store struct {
 	defaults      compile.Defaults
 	endpoints     map[delivery.Name]*endpointEntry
 	subscriptions map[delivery.Name]*subscriptionEntry
+	sources       map[delivery.Name]*sourceEntry
+}
+
+// sourceEntry is one event source. Exactly one of value and invalid is set.
+type sourceEntry struct {
+	uid        string
+	generation int64
+	value      *compile.EventSource
+	invalid    *Invalid
 }
 
 // endpointEntry is one endpoint, with what it was compiled from. Exactly one of value and invalid is set.
@@ -46,6 +55,7 @@ func newStore(d compile.Defaults) *store {
 		defaults:      d,
 		endpoints:     map[delivery.Name]*endpointEntry{},
 		subscriptions: map[delivery.Name]*subscriptionEntry{},
+		sources:       map[delivery.Name]*sourceEntry{},
 	}
 }
 
@@ -149,6 +159,37 @@ func (s *store) setSubscription(obj *hookv1.WebhookSubscription) bool {
 	return true
 }
 
+// setSource takes in the state of an event source and reports whether the sources change by it.
+func (s *store) setSource(obj *hookv1.WebhookEventSource) bool {
+	name := delivery.Name{Namespace: obj.Namespace, Name: obj.Name}
+	next := &sourceEntry{uid: string(obj.UID), generation: obj.Generation}
+	if last := s.sources[name]; last != nil && last.uid == next.uid && last.generation == next.generation {
+		return false
+	}
+	value, err := compile.Source(obj)
+	if err != nil {
+		next.invalid = &Invalid{
+			Kind:       hookv1.KindWebhookEventSource,
+			Name:       name,
+			UID:        next.uid,
+			Generation: next.generation,
+			Reason:     hookv1.ReasonInvalidSpec,
+			Message:    fmt.Sprintf("WebhookEventSource %s is not watched for: %v.", obj.Name, err),
+		}
+	} else {
+		next.value = value
+	}
+	s.sources[name] = next
+	return true
+}
+
+// dropSource forgets an event source that is gone and reports whether there was one.
+func (s *store) dropSource(name delivery.Name) bool {
+	_, known := s.sources[name]
+	delete(s.sources, name)
+	return known
+}
+
 // dropEndpoint forgets an endpoint that is gone and reports whether there was one.
 func (s *store) dropEndpoint(name delivery.Name) bool {
 	_, known := s.endpoints[name]
@@ -182,6 +223,15 @@ func (s *store) update() Update {
 		}
 		subscriptions = append(subscriptions, e.value)
 	}
+	var sources []*compile.EventSource
+	for _, e := range s.sources {
+		if e.invalid != nil {
+			invalid = append(invalid, *e.invalid)
+			continue
+		}
+		sources = append(sources, e.value)
+	}
+	slices.SortFunc(sources, func(a, b *compile.EventSource) int { return compareNames(a.Name, b.Name) })
 	// The table sorts what it holds itself.
 	slices.SortFunc(invalid, func(a, b Invalid) int {
 		if c := strings.Compare(a.Kind, b.Kind); c != 0 {
@@ -189,7 +239,7 @@ func (s *store) update() Update {
 		}
 		return compareNames(a.Name, b.Name)
 	})
-	return Update{Table: NewTable(endpoints, subscriptions), Invalid: invalid}
+	return Update{Table: NewTable(endpoints, subscriptions), Invalid: invalid, Sources: sources}
 }
 
 // sameInvalid reports whether two refusals, either of which may be absent, are equal.

@@ -3,7 +3,10 @@
 
 package routing
 
-import "github.com/posthorn-dev/posthorn/internal/delivery"
+import (
+	"github.com/posthorn-dev/posthorn/internal/compile"
+	"github.com/posthorn-dev/posthorn/internal/delivery"
+)
 
 // Update is one state of the routing as Run hands it out.
 type Update struct {
@@ -12,6 +15,8 @@ type Update struct {
 	// Invalid lists the objects that exist and are not in the table, in the order of kind and name.
 	// They are not deleted: what waits for them goes on waiting.
 	Invalid []Invalid
+	// Sources are the event sources, in the order of their names.
+	Sources []*compile.EventSource
 }
 
 // Invalid is an object that is not routed.

@@ -23,7 +23,7 @@ type key struct {
 	name delivery.Name
 }
 
-// facts are EndpointFacts or SubscriptionFacts.
+// facts are EndpointFacts, SubscriptionFacts or SourceFacts.
 type facts interface {
 	// about returns the object's UID.
 	about() string

@@ -73,8 +73,11 @@ func (s apiSink) apply(ctx context.Context, k key, uid string, st *state) error 
 // one Ready.
 func (s apiSink) version(ctx context.Context, k key, uid string) (string, error) {
 	var obj client.Object = &hookv1.WebhookEndpoint{}
-	if k.kind == hookv1.KindWebhookSubscription {
+	switch k.kind {
+	case hookv1.KindWebhookSubscription:
 		obj = &hookv1.WebhookSubscription{}
+	case hookv1.KindWebhookEventSource:
+		obj = &hookv1.WebhookEventSource{}
 	}
 	switch err := s.reader.Get(ctx, client.ObjectKey(k.name), obj); {
 	case apierrors.IsNotFound(err) || err == nil && string(obj.GetUID()) != uid:
@@ -116,6 +119,12 @@ func applyConfiguration(k key, version string, s *state) (runtime.ApplyConfigura
 			return nil, err
 		}
 		return applyv1.WebhookSubscription(k.name.Name, k.name.Namespace).WithResourceVersion(version).WithStatus(status), nil
+	case hookv1.KindWebhookEventSource:
+		status := applyv1.WebhookEventSourceStatus()
+		if err := convert(s.sourceStatus(), status); err != nil {
+			return nil, err
+		}
+		return applyv1.WebhookEventSource(k.name.Name, k.name.Namespace).WithResourceVersion(version).WithStatus(status), nil
 	default:
 		return nil, fmt.Errorf("write status: unknown kind %q", k.kind)
 	}

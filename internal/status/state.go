@@ -14,7 +14,7 @@ import (
 	hookv1 "github.com/posthorn-dev/posthorn/api/v1alpha1"
 )
 
-// state is all that the dispatcher says of one object, of either kind: its own part of the status.
+// state is all that the dispatcher says of one object, of whichever kind: its own part of the status.
 type state struct {
 	// Conditions are the dispatcher's, in a fixed order.
 	Conditions []metav1.Condition
@@ -29,11 +29,15 @@ type state struct {
 
 	// RecentFailures are of a subscription only.
 	RecentFailures []hookv1.RecentFailure
+
+	// Source is of an event source only: its figures.
+	Source *hookv1.WebhookEventSourceStatus
 }
 
 // ownConditions are the types that the dispatcher writes, in the order in which they are shown.
 var ownConditions = []string{
 	hookv1.ConditionDestinationAllowed, hookv1.ConditionCircuitClosed, hookv1.ConditionRouted, hookv1.ConditionDelivering,
+	hookv1.ConditionPermissionsGranted, hookv1.ConditionWatching,
 }
 
 // storedEndpoint returns the dispatcher's part of the status of an endpoint.
