@@ -16,12 +16,14 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"k8s.io/client-go/rest"
 
+	hookv1 "github.com/posthorn-dev/posthorn/api/v1alpha1"
 	"github.com/posthorn-dev/posthorn/internal/config"
 	"github.com/posthorn-dev/posthorn/internal/eventlog"
 	"github.com/posthorn-dev/posthorn/internal/httpsend"
 	"github.com/posthorn-dev/posthorn/internal/ingest"
 	"github.com/posthorn-dev/posthorn/internal/logapi"
 	"github.com/posthorn-dev/posthorn/internal/routing"
+	"github.com/posthorn-dev/posthorn/internal/source"
 	"github.com/posthorn-dev/posthorn/internal/status"
 )
 
@@ -46,6 +48,7 @@ type process struct {
 	core    *Dispatcher
 	ingest  *ingest.Handler
 	api     *logapi.Handler
+	sources *source.Runner
 
 	// recovered says that ingest knows the recent events.
 	recovered atomic.Bool
@@ -159,13 +162,27 @@ func (p *process) connect(ctx context.Context) (err error) {
 	return nil
 }
 
-// openAPI makes what is served over HTTP.
+// openAPI makes what is served over HTTP, and what makes events of the cluster's resources: both go through ingest.
 func (p *process) openAPI() (err error) {
 	if p.ingest, err = newIngest(&p.o, p.platform.Ingest, p.log, p.core, p.doors, p.registry); err != nil {
 		return err
 	}
-	p.api, err = newLogAPI(&p.o, p.log, p.core, p.doors)
-	return err
+	if p.api, err = newLogAPI(&p.o, p.log, p.core, p.doors); err != nil {
+		return err
+	}
+	p.sources, err = source.New(source.Options{
+		Config:     p.cluster,
+		Log:        p.log,
+		Accept:     p.ingest.Accept,
+		Reporter:   p.writer,
+		Namespaces: p.o.WatchNamespaces,
+		Logger:     p.o.Logger,
+		Registerer: p.registry,
+	})
+	if err != nil {
+		return fmt.Errorf("create sources: %w", err)
+	}
+	return nil
 }
 
 // close closes what open opened.
@@ -182,7 +199,20 @@ func (p *process) load(ctx context.Context, u routing.Update) {
 	if !p.network.await(ctx) {
 		return
 	}
-	p.retry(ctx, "Failed to load the routing table", func() error { return p.core.Load(ctx, u) })
+	if p.retry(ctx, "Failed to load the routing table", func() error { return p.core.Load(ctx, u) }) {
+		p.sources.Load(sourcesOf(u))
+	}
+}
+
+// sourcesOf returns what the sources are to know of an update.
+func sourcesOf(u routing.Update) source.Update {
+	out := source.Update{Sources: u.Sources}
+	for _, i := range u.Invalid {
+		if i.Kind == hookv1.KindWebhookEventSource {
+			out.Invalid = append(out.Invalid, source.Invalid{Name: i.Name, UID: i.UID, Generation: i.Generation, Message: i.Message})
+		}
+	}
+	return out
 }
 
 // recoverIngest lets ingest read the recent events, and so begin.
@@ -191,6 +221,14 @@ func (p *process) recoverIngest(ctx context.Context) error {
 		p.recovered.Store(true)
 	}
 	return nil
+}
+
+// watchSources makes events of the cluster's resources, once ingest takes them.
+func (p *process) watchSources(ctx context.Context) error {
+	if err := p.recoverIngest(ctx); err != nil {
+		return err
+	}
+	return p.sources.Run(ctx)
 }
 
 // retry calls f until it works, at growing intervals, or until ctx ends. It reports whether f worked.

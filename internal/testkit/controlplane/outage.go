@@ -3,6 +3,9 @@
 
 package controlplane
 
+// EtcdURL is where etcd listens, for its gateway of JSON.
+func (c *ControlPlane) EtcdURL() string { return c.etcdURL() }
+
 // StopEtcd ends etcd at once, as a crash does. Its data stays.
 func (c *ControlPlane) StopEtcd() error {
 	c.mu.Lock()

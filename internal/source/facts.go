@@ -1,0 +1,189 @@
+// Copyright The Posthorn Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package source
+
+import (
+	"fmt"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	hookv1 "github.com/posthorn-dev/posthorn/api/v1alpha1"
+	"github.com/posthorn-dev/posthorn/internal/change"
+	"github.com/posthorn-dev/posthorn/internal/compile"
+	"github.com/posthorn-dev/posthorn/internal/status"
+)
+
+// gapShownFor is how long the condition Watching tells of a gap.
+const gapShownFor = 10 * time.Minute
+
+// outlook is what stands in the way of a source, and where its watches are.
+type outlook struct {
+	source  *compile.EventSource
+	invalid *Invalid
+	rows    []outlookRow
+}
+
+// outlookRow is that of one of its resources.
+type outlookRow struct {
+	resource change.Resource
+	// unserved says that the cluster does not serve the kind; err is what else keeps the source from beginning.
+	unserved bool
+	err      error
+	verdicts []verdict
+	keys     []watchKey
+}
+
+// tellAll hands the facts about all sources to the reporter.
+func (r *Runner) tellAll() {
+	states := r.states()
+	r.mu.Lock()
+	outlooks := make([]*outlook, 0, len(r.outlook))
+	for _, o := range r.outlook {
+		outlooks = append(outlooks, o)
+	}
+	r.mu.Unlock()
+	for _, o := range outlooks {
+		r.opts.Reporter.UpdateSource(o.facts(states, time.Now()))
+	}
+}
+
+// facts returns what is known of a source.
+func (o *outlook) facts(states map[watchKey]progress, now time.Time) status.SourceFacts {
+	if o.invalid != nil {
+		return status.SourceFacts{
+			Name: o.invalid.Name, UID: o.invalid.UID, Generation: o.invalid.Generation,
+			Permissions: status.Verdict{Reason: hookv1.ReasonInvalidSpec, Message: o.invalid.Message},
+			Watching:    status.Verdict{Known: true, Reason: hookv1.ReasonInvalidSpec, Message: o.invalid.Message},
+		}
+	}
+	f := status.SourceFacts{
+		Name: o.source.Name, UID: o.source.UID, Generation: o.source.Generation,
+		Permissions: o.permissions(), Watching: status.Verdict{Known: true, Holds: true, Reason: hookv1.ReasonLive},
+	}
+	if o.source.Suspended {
+		f.Watching = status.Verdict{Known: true, Reason: hookv1.ReasonSuspended,
+			Message: fmt.Sprintf("WebhookEventSource %s is suspended: set suspend to false.", o.source.Name.Name)}
+	}
+	id := o.source.Name.String()
+	for i := range o.rows {
+		row := &o.rows[i]
+		w, since := row.watching(states, id, f.Permissions, now)
+		if !w.Holds && f.Watching.Holds {
+			f.Watching, f.WatchingSince = w, since
+		}
+		f.Resources = append(f.Resources, row.count(states, id, &f, now))
+	}
+	if f.Watching.Holds {
+		f.Watching.Message = "Every watch has shown life within 2 minutes."
+	}
+	return f
+}
+
+// permissions returns the first right that is missing.
+func (o *outlook) permissions() status.Verdict {
+	granted := status.Verdict{Known: true, Holds: true, Reason: hookv1.ReasonGranted,
+		Message: fmt.Sprintf("ServiceAccount %s may list and watch every resource.", o.source.ServiceAccount)}
+	for i := range o.rows {
+		row := &o.rows[i]
+		if row.unserved {
+			granted = status.Verdict{Reason: hookv1.ReasonKindNotServed,
+				Message: fmt.Sprintf("Rights to %s are looked at once the cluster serves it.", kindLabel(row.resource))}
+		}
+		for _, v := range row.verdicts {
+			switch {
+			case v.known && !v.granted:
+				return status.Verdict{Known: true, Reason: v.reason, Message: v.message}
+			case !v.known:
+				granted = status.Verdict{Reason: hookv1.ReasonProgressing, Message: "The API server has not yet been asked."}
+			}
+		}
+	}
+	return granted
+}
+
+// watching returns whether the watches of a resource live, and since when they do not.
+func (row *outlookRow) watching(states map[watchKey]progress, id string, rights status.Verdict, now time.Time) (status.Verdict, time.Time) {
+	no := func(reason, format string, args ...any) status.Verdict {
+		return status.Verdict{Known: true, Reason: reason, Message: fmt.Sprintf(format, args...)}
+	}
+	kind := kindLabel(row.resource)
+	switch {
+	case row.unserved:
+		return no(hookv1.ReasonKindNotServed,
+			"The cluster serves no %s of %s: install its CustomResourceDefinition, or correct apiVersion and kind.",
+			row.resource.Kind, row.resource.APIVersion()), time.Time{}
+	case row.err != nil:
+		return no(hookv1.ReasonLoading, "%s cannot be watched yet: %s.", kind, reasonOf(row.err)), time.Time{}
+	case rights.Known && !rights.Holds:
+		return no(hookv1.ReasonForbidden, "A right is missing: see the condition PermissionsGranted."), time.Time{}
+	}
+	for _, key := range row.keys {
+		s, ok := states[key]
+		if !ok || s.phase == starting || !s.takers[id].begun {
+			return no(hookv1.ReasonLoading, "The objects of %s are being looked at for the first time.", kind), s.since
+		}
+		switch s.phase {
+		case relisting:
+			return no(hookv1.ReasonRelisting, "A list of %s is being compared with what is remembered.", kind), s.since
+		case forbidden:
+			return no(hookv1.ReasonForbidden, "The API server refuses the dispatcher the watch of %s.", kind), s.since
+		case notServed:
+			return no(hookv1.ReasonKindNotServed, "The cluster no longer serves %s of %s.", row.resource.Kind, row.resource.APIVersion()), s.since
+		case stalled, idle, starting:
+			return no(hookv1.ReasonWatchStalled, "The watch of %s does not go on: %s.", kind, orElse(s.message, "it is being replaced")), s.since
+		case following:
+		}
+		if now.Sub(s.alive) > staleAfter {
+			return no(hookv1.ReasonWatchStalled, "The watch of %s has shown no life since %s: it is being replaced.",
+				kind, s.alive.UTC().Format(time.RFC3339)), s.alive
+		}
+		if g := s.gap; g != nil && now.Sub(g.declared) < gapShownFor {
+			return no(hookv1.ReasonGapUnrecoverable,
+				"The cluster has forgotten which %s there were from %s to %s. The source goes on.",
+				kind, g.from.UTC().Format(time.RFC3339), g.to.UTC().Format(time.RFC3339)), g.declared
+		}
+	}
+	return status.Verdict{Holds: true}, time.Time{}
+}
+
+func orElse(s, other string) string {
+	if s == "" {
+		return other
+	}
+	return s
+}
+
+// count returns the figures of a resource, and adds them to those of the source.
+func (row *outlookRow) count(states map[watchKey]progress, id string, f *status.SourceFacts, now time.Time) hookv1.WatchedResourceStatus {
+	var objects int64
+	var last time.Time
+	caughtUp := len(row.keys) > 0
+	for _, key := range row.keys {
+		s := states[key]
+		t := s.takers[id]
+		objects += t.objects
+		f.Objects += t.objects
+		f.Emitted += t.emitted
+		if t.lastEvent.After(last) {
+			last = t.lastEvent
+		}
+		caughtUp = caughtUp && s.phase == following && t.begun && now.Sub(s.alive) <= staleAfter
+		if s.gap != nil && (f.LastGap == nil || s.gap.to.After(f.LastGap.To.Time)) {
+			from, to := metav1.NewTime(s.gap.from.Truncate(time.Second)), metav1.NewTime(s.gap.to.Truncate(time.Second))
+			f.LastGap = &hookv1.EventGap{From: &from, To: &to, Resource: kindLabel(row.resource)}
+		}
+	}
+	if last.After(f.LastEvent) {
+		f.LastEvent = last
+	}
+	out := hookv1.WatchedResourceStatus{
+		APIVersion: row.resource.APIVersion(), Kind: row.resource.Kind, Objects: &objects, CaughtUp: &caughtUp,
+	}
+	if !last.IsZero() {
+		at := metav1.NewTime(last.Truncate(time.Second))
+		out.LastEventTime = &at
+	}
+	return out
+}

@@ -1,0 +1,223 @@
+// Copyright The Posthorn Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package source
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	apiwatch "k8s.io/apimachinery/pkg/watch"
+)
+
+// How a watch proves that it lives: the API server sends a bookmark every minute or so.
+const (
+	// staleAfter is how long a watch may show nothing before it is replaced.
+	staleAfter = 2 * time.Minute
+	// minWatch is how long the API server keeps a watch open at least; it is twice that at most, so that not all
+	// of them end at once.
+	minWatch = 5 * time.Minute
+)
+
+// errStale ends a watch that showed no life.
+var errStale = errors.New("the watch showed neither a change nor a bookmark for 2 minutes")
+
+// target is what the watch reads.
+func (w *watch) target() target { return target{w.plan.resource, w.key} }
+
+// follow takes in changes as they happen, from the version up to which all is done. It returns nil when the watch
+// ended as watches do, or when there is something else to do.
+func (w *watch) follow(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	seconds := int64((minWatch + rand.N(minWatch)).Seconds()) //nolint:gosec // spreads load
+	stream, err := w.client.watch(ctx, w.target(), metav1.ListOptions{
+		ResourceVersion: w.version, AllowWatchBookmarks: true, TimeoutSeconds: &seconds,
+	})
+	if err != nil {
+		return w.expired(err)
+	}
+	defer stream.Stop()
+	w.alive = time.Now()
+	w.enter(following, "")
+	w.tell()
+	return w.expired(w.receive(ctx, stream))
+}
+
+// expired has the next turn list, where the API server no longer knows the version.
+func (w *watch) expired(err error) error {
+	if !isExpired(err) {
+		return err
+	}
+	w.logger.Info("Compares all objects with what is remembered, since the API server no longer knows the changes from the checkpoint on",
+		"resourceVersion", w.version)
+	w.version = ""
+	return nil
+}
+
+// receive takes in what a watch sends, until it ends.
+func (w *watch) receive(ctx context.Context, stream apiwatch.Interface) error {
+	stale := time.NewTimer(staleAfter)
+	defer stale.Stop()
+	tick := time.NewTicker(checkpointInterval)
+	defer tick.Stop()
+	for {
+		if err := w.ring(ctx); err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-w.changed:
+			return nil
+		case <-stale.C:
+			return errStale
+		case <-tick.C:
+			if err := w.housekeep(ctx); err != nil || len(w.pendingNeeds()) > 0 {
+				return err
+			}
+		case <-w.timer():
+		case first, ok := <-stream.ResultChan():
+			if !ok {
+				return nil
+			}
+			stale.Reset(staleAfter)
+			if err := w.take(ctx, first, stream.ResultChan()); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// housekeep does what is done from time to time.
+func (w *watch) housekeep(ctx context.Context) error {
+	if !w.retry.IsZero() && time.Now().After(w.retry) {
+		w.readmit()
+	}
+	return w.checkpoint(ctx, false)
+}
+
+// pendingNeeds returns the takers that have to go through all objects.
+func (w *watch) pendingNeeds() map[string]bool {
+	need, _ := w.needs()
+	return need
+}
+
+// timer fires when a timer is due.
+func (w *watch) timer() <-chan time.Time {
+	due, ok := w.nextTimer()
+	if !ok {
+		return nil
+	}
+	return time.After(time.Until(due))
+}
+
+// ring takes in the timers that are due.
+func (w *watch) ring(ctx context.Context) error {
+	for {
+		due, ok := w.nextTimer()
+		if !ok || due.After(time.Now()) {
+			return nil
+		}
+		b := newBatch()
+		err := w.expire(b, time.Now(), func(e *entry) (objects, error) { return w.lastStates(ctx, b, e) })
+		if err != nil {
+			return err
+		}
+		if err := w.commit(ctx, b); err != nil {
+			return err
+		}
+	}
+}
+
+// take takes in a change and those that have come behind it meanwhile, in one batch.
+func (w *watch) take(ctx context.Context, first apiwatch.Event, more <-chan apiwatch.Event) error {
+	b := newBatch()
+	version, failed := w.version, error(nil)
+	for next, ok := first, true; ok; {
+		var v string
+		if v, failed = w.takeOne(ctx, b, next); failed != nil {
+			break
+		}
+		version = v
+		if len(b.dirty)+len(b.removed) >= batchSize {
+			break
+		}
+		select {
+		case next, ok = <-more:
+		default:
+			ok = false
+		}
+	}
+	// What came before a failure is done all the same.
+	if err := w.commit(ctx, b); err != nil {
+		return err
+	}
+	w.version, w.alive = version, time.Now()
+	if failed != nil {
+		return failed
+	}
+	return w.checkpoint(ctx, false)
+}
+
+// takeOne takes in one change, and returns its version.
+func (w *watch) takeOne(ctx context.Context, b *batch, ev apiwatch.Event) (version string, err error) {
+	switch ev.Type {
+	case apiwatch.Error:
+		return "", failure(ev.Object)
+	case apiwatch.Bookmark:
+		m, err := meta.Accessor(ev.Object)
+		if err != nil {
+			return "", fmt.Errorf("read bookmark: %w", err)
+		}
+		return m.GetResourceVersion(), nil
+	case apiwatch.Added, apiwatch.Modified, apiwatch.Deleted:
+	}
+	object, err := content(ev.Object, w.key.resource)
+	if err != nil {
+		return "", err
+	}
+	o := look(object, ev.Type == apiwatch.Deleted, false, time.Now())
+	w.meter.observed(w.key, o)
+	if err := w.observe(ctx, b, o, nil); err != nil {
+		return "", err
+	}
+	return o.ref.ResourceVersion, nil
+}
+
+// fail says why the watch does not go on, and waits before it is tried again.
+func (w *watch) fail(ctx context.Context, err error, wait time.Duration) {
+	switch {
+	case apierrors.IsForbidden(err):
+		w.enter(forbidden, "")
+	case apierrors.IsNotFound(err):
+		w.enter(notServed, "")
+	default:
+		w.enter(stalled, reasonOf(err))
+	}
+	if after, ok := apierrors.SuggestsClientDelay(err); ok {
+		wait = max(wait, time.Duration(after)*time.Second)
+	}
+	w.logger.Warn("Could not watch a resource", "error", err, "nextAttemptIn", wait)
+	select {
+	case <-ctx.Done():
+	case <-w.changed:
+	case <-time.After(wait):
+	}
+}
+
+// reasonOf returns an error as a clause for users.
+func reasonOf(err error) string {
+	const most = 200
+	s := err.Error()
+	if len(s) > most {
+		s = s[:most] + "…"
+	}
+	return s
+}

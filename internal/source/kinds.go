@@ -1,0 +1,132 @@
+// Copyright The Posthorn Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package source
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/discovery"
+
+	"github.com/posthorn-dev/posthorn/internal/change"
+	"github.com/posthorn-dev/posthorn/internal/when"
+)
+
+// How long it counts what the API server said that it serves.
+const (
+	servedFor    = 10 * time.Minute
+	notServedFor = 5 * time.Second
+)
+
+// served is how a kind is served.
+type served struct {
+	resource   schema.GroupVersionResource
+	namespaced bool
+	// schema is what the API server publishes of the kind's fields; nil where it publishes nothing.
+	schema *when.Schema
+	// document is where that is published: the API server gives it a new address when it changes.
+	document string
+}
+
+// kinds knows which resources the API server serves. It is used by one goroutine.
+type kinds struct {
+	discovery discovery.DiscoveryInterface
+	known     map[change.Resource]kindAnswer
+}
+
+type kindAnswer struct {
+	served *served // nil when it is not
+	until  time.Time
+}
+
+// find returns how a kind is served; nil when it is not. Where the API server does not answer, what was known stays,
+// and the error is returned when nothing was.
+func (k *kinds) find(_ context.Context, r change.Resource) (*served, error) {
+	last, ok := k.known[r]
+	if ok && time.Now().Before(last.until) {
+		return last.served, nil
+	}
+	s, err := k.look(r, last.served)
+	if err != nil {
+		if ok {
+			return last.served, nil
+		}
+		return nil, err
+	}
+	counts := notServedFor
+	if s != nil {
+		counts = servedFor
+	}
+	k.known[r] = kindAnswer{s, time.Now().Add(counts)}
+	return s, nil
+}
+
+// forget has the API server asked again about a kind.
+func (k *kinds) forget(r change.Resource) {
+	if a, ok := k.known[r]; ok {
+		a.until = time.Time{}
+		k.known[r] = a
+	}
+}
+
+// look asks the API server. What it publishes of the fields is read again only where it has changed.
+func (k *kinds) look(r change.Resource, last *served) (*served, error) {
+	list, err := k.discovery.ServerResourcesForGroupVersion(r.APIVersion())
+	switch {
+	case apierrors.IsNotFound(err):
+		return nil, nil
+	case err != nil:
+		return nil, fmt.Errorf("ask what %s serves: %w", r.APIVersion(), err)
+	}
+	for i := range list.APIResources {
+		one := &list.APIResources[i]
+		if one.Kind != r.Kind || strings.Contains(one.Name, "/") ||
+			!slices.Contains(one.Verbs, "watch") || !slices.Contains(one.Verbs, "list") {
+			continue
+		}
+		s := &served{
+			resource:   schema.GroupVersionResource{Group: r.Group, Version: r.Version, Resource: one.Name},
+			namespaced: one.Namespaced,
+		}
+		return s, k.fields(r, s, last)
+	}
+	return nil, nil
+}
+
+// fields reads what the API server publishes of a kind's fields, if it does. Absent fields that a schema knows read as
+// zero, so that an expression without it would mean something else.
+func (k *kinds) fields(r change.Resource, s, last *served) error {
+	paths, err := k.discovery.OpenAPIV3().Paths()
+	if err != nil {
+		return fmt.Errorf("ask for the schemas: %w", err)
+	}
+	path := "apis/" + r.APIVersion()
+	if r.Group == "" {
+		path = "api/" + r.Version
+	}
+	group, ok := paths[path]
+	if !ok {
+		return nil
+	}
+	s.document = group.ServerRelativeURL()
+	if last != nil && last.document == s.document {
+		s.schema = last.schema
+		return nil
+	}
+	document, err := group.Schema(runtime.ContentTypeJSON)
+	if err != nil {
+		return fmt.Errorf("ask for the schemas of %s: %w", r.APIVersion(), err)
+	}
+	if s.schema, err = when.SchemaFor(document, r.Group, r.Version, r.Kind); errors.Is(err, when.ErrNoSchema) {
+		return nil
+	}
+	return err
+}

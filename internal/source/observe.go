@@ -1,0 +1,515 @@
+// Copyright The Posthorn Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package source
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/posthorn-dev/posthorn/internal/change"
+	"github.com/posthorn-dev/posthorn/internal/edge"
+	"github.com/posthorn-dev/posthorn/internal/event"
+	"github.com/posthorn-dev/posthorn/internal/eventlog"
+	"github.com/posthorn-dev/posthorn/internal/when"
+)
+
+// observation is one look at an object: a state of it, or that it is gone.
+type observation struct {
+	ref     change.Reference
+	version uint64
+	// object is the state as it came; nil where one is gone whose last state nobody saw.
+	object   map[string]any
+	managers change.Managers
+	gone     bool
+	// net says that the difference was found by comparing.
+	net bool
+	at  time.Time
+
+	views objects
+}
+
+// look returns the observation of an object as it came from the API server.
+func look(object map[string]any, gone, net bool, at time.Time) *observation {
+	ref := change.ReferenceOf(object)
+	return &observation{
+		ref: ref, version: number(ref.ResourceVersion), object: object, managers: change.ManagersOf(object),
+		gone: gone, net: net, at: at,
+	}
+}
+
+// number returns a resource version as a number, by which those of one resource are compared; 0 for one of an
+// aggregated API that writes others.
+func number(version string) uint64 {
+	n, err := strconv.ParseUint(version, 10, 64)
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
+// formatVersion is the reverse of number.
+func formatVersion(version uint64) string { return strconv.FormatUint(version, 10) }
+
+// view returns what a redaction leaves of the object; nil where there is no object.
+func (o *observation) view(r change.Redaction) map[string]any {
+	if o.object == nil {
+		return nil
+	}
+	v, ok := o.views[r.Key()]
+	if !ok {
+		v = change.Sanitize(o.object, r)
+		if o.views == nil {
+			o.views = objects{}
+		}
+		o.views[r.Key()] = v
+	}
+	return v
+}
+
+// emission is an event to be stored, and how to take it back.
+type emission struct {
+	taker *taker
+	uid   string
+	event *event.Event
+	op    change.Operation
+	// before is the part's extra as it was before.
+	before *extra
+}
+
+// batch are the changes that are written together.
+type batch struct {
+	emissions []emission
+	// dirty are the objects whose entry is to be stored, removed those that are to be forgotten.
+	dirty, removed map[string]struct{}
+	// kept are the states of dirty objects that are to be stored, too.
+	kept map[string]objects
+}
+
+func newBatch() *batch {
+	return &batch{dirty: map[string]struct{}{}, removed: map[string]struct{}{}, kept: map[string]objects{}}
+}
+
+// empty reports whether there is nothing to write.
+func (b *batch) empty() bool {
+	return len(b.emissions) == 0 && len(b.dirty) == 0 && len(b.removed) == 0
+}
+
+// observe takes in what became of an object, for the takers that have begun. Those of need go through all objects
+// at this moment: for them it is what is there, not a change.
+func (w *watch) observe(ctx context.Context, b *batch, o *observation, need map[string]bool) error {
+	e := w.entries[o.ref.UID]
+	if e == nil && o.gone {
+		return nil
+	}
+	known := e != nil && !o.gone && o.version != 0 && o.version <= e.version
+	if e != nil {
+		e.seen = w.list
+	}
+	if known && len(need) == 0 {
+		return nil
+	}
+	old, err := w.lastStates(ctx, b, e)
+	if err != nil {
+		return err
+	}
+	next := e
+	if next == nil {
+		next = &entry{uid: o.ref.UID, namespace: w.names.of(o.ref.Namespace), name: o.ref.Name, seen: w.list}
+	}
+	for _, t := range w.plan.takers {
+		record := w.records[t.id]
+		switch {
+		case need[t.id]:
+			w.begin(b, t, record, next, o, old)
+		case known || w.introducing || !record.Begun || o.version != 0 && o.version <= record.From:
+			// Not for this taker, or not yet.
+		default:
+			w.decide(b, t, next, o, old)
+		}
+	}
+	w.remember(b, next, o, old, known)
+	return nil
+}
+
+// lastStates returns the states of an object that are kept; nil where none are.
+func (w *watch) lastStates(ctx context.Context, b *batch, e *entry) (objects, error) {
+	if e == nil || !w.plan.keepsAny {
+		return nil, nil
+	}
+	if kept, ok := b.kept[e.uid]; ok {
+		return kept, nil
+	}
+	data, err := w.log.Object(ctx, eventlog.ObjectKey{Watch: w.id, UID: e.uid})
+	if errors.Is(err, eventlog.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	_, kept, err := readEntry(e.uid, data, w.names, true)
+	return kept, err
+}
+
+// remember takes the state into the entry, or forgets the entry.
+func (w *watch) remember(b *batch, e *entry, o *observation, old objects, known bool) {
+	if o.gone {
+		if e.waits() {
+			e.gone = true
+			b.dirty[e.uid] = struct{}{}
+			b.kept[e.uid] = old
+			return
+		}
+		w.forget(b, e)
+		return
+	}
+	// While takers are introduced, the watch has yet to tell the others what the list shows already.
+	settled := known || w.introducing
+	kept := objects{}
+	for _, r := range w.plan.redactions {
+		_, has := e.print(r.Key())
+		if !settled || !has {
+			e.setPrint(w.names.of(r.Key()), change.FingerprintOf(o.view(r)))
+		}
+		if !w.plan.keeps[r.Key()] {
+			continue
+		}
+		if settled && old[r.Key()] != nil {
+			kept[r.Key()] = old[r.Key()]
+		} else {
+			kept[r.Key()] = o.view(r)
+		}
+	}
+	if !settled {
+		e.managers, e.gone, e.version = hashManagers(o.managers), false, o.version
+	}
+	if w.entries[e.uid] == nil {
+		w.entries[e.uid] = e
+	}
+	b.dirty[e.uid] = struct{}{}
+	delete(b.removed, e.uid)
+	if len(kept) > 0 {
+		b.kept[e.uid] = kept
+	}
+}
+
+// forget drops an entry.
+func (w *watch) forget(b *batch, e *entry) {
+	delete(w.entries, e.uid)
+	delete(b.dirty, e.uid)
+	delete(b.kept, e.uid)
+	b.removed[e.uid] = struct{}{}
+}
+
+// begin takes in an object that is there while a taker goes through all of them: for the first time, or since it was
+// held, or since its spec selects others.
+func (w *watch) begin(b *batch, t *taker, record *takerRecord, e *entry, o *observation, old objects) {
+	view := o.view(t.source.Redact)
+	p, selected, same := e.part(t.id), t.selects(o.ref, view), record.Shape == t.shape
+	j := judgement{e: e, o: o, old: old, net: true}
+	switch {
+	case !record.Begun && !selected || !same && !selected && p == nil:
+		e.drop(t.id)
+		return
+	case !record.Begun && t.source.EmitInitial:
+		j.op, j.net = change.Created, false
+	case !record.Begun || p == nil && !same:
+		w.passOver(t, e.selected(t.id), o, view)
+		return
+	default:
+		j.op = w.meanwhile(t, p, e, o, selected)
+	}
+	other := t.hasEdge() && record.Expression != t.policy.ExpressionKey()
+	switch {
+	case j.op == "" && !selected:
+		e.drop(t.id)
+		return
+	case j.op == "" && other && (p.extra == nil || p.extra.edge.IsZero()):
+		w.passOver(t, p, o, view)
+		return
+	case j.op == "" && other:
+		j.op = change.Updated // what another expression made of it is carried over
+	case j.op == "":
+		return
+	}
+	j.left = j.op == change.Deleted
+	w.judge(b, t, e.selected(t.id), j)
+	if j.op == change.Deleted {
+		e.drop(t.id)
+	}
+}
+
+// meanwhile returns what happened to an object while its taker was held, nothing included.
+func (w *watch) meanwhile(t *taker, p *part, e *entry, o *observation, selected bool) change.Operation {
+	var op change.Operation
+	last, known := e.print(t.source.Redact.Key())
+	switch {
+	case p == nil && selected:
+		op = change.Created
+	case p != nil && !selected:
+		op = change.Deleted
+	case known && last != change.FingerprintOf(o.view(t.source.Redact)):
+		op = change.Updated
+	}
+	if p != nil && p.extra != nil && p.extra.pending != "" {
+		if op == "" {
+			return p.extra.pending
+		}
+		return merge(p.extra.pending, op)
+	}
+	return op
+}
+
+// passOver remembers an object that was there before, without an event of it.
+func (w *watch) passOver(t *taker, p *part, o *observation, view map[string]any) {
+	x := extra{}
+	if p.extra != nil {
+		x = *p.extra
+	}
+	if k, ok := change.ParseKubernetesEvent(view); ok && change.IsKubernetesEvent(t.resource) {
+		x.series = change.Passed(k)
+	}
+	if t.hasEdge() {
+		holds, err := t.program.Eval(when.Created, view, nil)
+		if err == nil || errors.Is(err, when.ErrMissing) {
+			x.edge = edge.Baseline(t.policy, edge.Observation{Holds: holds, Revision: o.ref.ResourceVersion, Time: o.at})
+		}
+	}
+	p.set(&x)
+}
+
+// set replaces the part's extra.
+func (p *part) set(x *extra) {
+	if x.isZero() {
+		x = nil
+	}
+	p.extra = x
+}
+
+// decide finds out what an observation is for a taker that has begun: a change, or none.
+func (w *watch) decide(b *batch, t *taker, e *entry, o *observation, old objects) {
+	view := o.view(t.source.Redact)
+	p := e.part(t.id)
+	selected := !o.gone && t.selects(o.ref, view)
+	again := p == nil && e.version != 0
+	var op change.Operation
+	switch {
+	case p == nil && !selected:
+		return
+	case p == nil:
+		op, p = change.Created, e.selected(t.id)
+	case !selected:
+		op = change.Deleted
+	default:
+		if last, ok := e.print(t.source.Redact.Key()); ok && last == change.FingerprintOf(view) && !w.overtaken(t, e) {
+			return
+		}
+		op = change.Updated
+	}
+	if w.isHeld(t) {
+		w.hold(p, op)
+		if op == change.Deleted && p.extra == nil {
+			e.drop(t.id)
+		}
+		return
+	}
+	net := o.net
+	if p.extra != nil && p.extra.pending != "" {
+		op, net = merge(p.extra.pending, op), true
+		if op == "" {
+			e.drop(t.id)
+			return
+		}
+	}
+	w.judge(b, t, p, judgement{op: op, e: e, o: o, old: old, net: net, again: again, left: op == change.Deleted && !o.gone})
+	if op == change.Deleted {
+		e.drop(t.id)
+	}
+}
+
+// overtaken reports whether an event about the object was stored by an earlier run which did not come to remember
+// it: what is remembered is then not what was told last.
+func (w *watch) overtaken(t *taker, e *entry) bool {
+	return w.sent.version(t.id, e.uid) > e.version
+}
+
+// isHeld reports whether what happens is remembered and not told.
+func (w *watch) isHeld(t *taker) bool { return t.held || w.refused[t.source.Name.Namespace] }
+
+// hold remembers that something happened that is to be told later.
+func (w *watch) hold(p *part, op change.Operation) {
+	x := extra{}
+	if p.extra != nil {
+		x = *p.extra
+	}
+	x.pending = merge(x.pending, op)
+	p.set(&x)
+}
+
+// merge returns what two operations, one after the other, come to; nothing where the second undoes the first.
+func merge(first, second change.Operation) change.Operation {
+	switch {
+	case first == "":
+		return second
+	case first == change.Created && second == change.Deleted:
+		return ""
+	case first == change.Created:
+		return change.Created
+	case first == change.Deleted && second == change.Created:
+		return change.Updated
+	default:
+		return second
+	}
+}
+
+// judgement is what is known of a change when a taker decides whether it is an event.
+type judgement struct {
+	op  change.Operation
+	e   *entry
+	o   *observation
+	old objects
+	// net says that the change may stand for several, again that the object was known and came to be selected, and
+	// left that it is there and selected no more.
+	net, again, left bool
+}
+
+// judge decides whether a change becomes an event, and takes in what it changes of the part.
+func (w *watch) judge(b *batch, t *taker, p *part, j judgement) {
+	before := p.extra
+	x := extra{}
+	if before != nil {
+		x = *before
+	}
+	x.pending = ""
+	view, old := j.o.view(t.source.Redact), j.old[t.source.Redact.Key()]
+	if view == nil {
+		view = old
+	}
+	v := ruling{op: j.op}
+	switch {
+	case change.IsKubernetesEvent(t.resource):
+		w.judgeSeries(t, &x, view, j, &v)
+	case t.program == nil:
+		v.emit = t.source.Takes(j.op)
+	case t.hasEdge():
+		w.judgeEdge(t, &x, view, old, j, &v)
+	default:
+		v.emit = t.source.Takes(j.op) && w.holds(t, j.op, view, old)
+	}
+	if v.emit && t.program != nil && change.IsKubernetesEvent(t.resource) {
+		v.emit = w.holds(t, j.op, view, old)
+	}
+	p.set(&x)
+	w.schedule(t, j.e.uid, p)
+	if !v.emit {
+		return
+	}
+	w.emit(b, t, j, v, before)
+}
+
+// ruling is what became of a judgement.
+type ruling struct {
+	emit bool
+	op   change.Operation
+	edge change.Edge
+	// episode is the resource version at which an edge began.
+	episode  string
+	finished bool
+}
+
+func (w *watch) judgeSeries(t *taker, x *extra, view map[string]any, j judgement, v *ruling) {
+	k, ok := change.ParseKubernetesEvent(view)
+	if !ok {
+		return
+	}
+	x.series, v.emit = t.source.Occurrences.Series.Decide(x.series, k, j.op, j.o.at)
+	v.finished = v.emit && t.source.Occurrences.Series == change.SeriesFinished
+	if v.finished {
+		v.op = change.Updated
+		return
+	}
+	v.emit = v.emit && t.source.Takes(j.op)
+}
+
+func (w *watch) judgeEdge(t *taker, x *extra, view, old map[string]any, j judgement, v *ruling) {
+	if view == nil { // it is gone, and nobody knows how it last was
+		x.edge = edge.State{}
+		return
+	}
+	holds, err := t.program.Eval(string(j.op), view, old)
+	if err != nil && !errors.Is(err, when.ErrMissing) {
+		w.failed(t, err)
+		return
+	}
+	step, look := edge.Step, edge.Observation{Holds: holds, Revision: j.o.ref.ResourceVersion, Time: j.o.at}
+	if j.op == change.Deleted {
+		step = edge.End
+	}
+	v.take(step(x.edge, t.policy, look), x)
+	if t.policy.For > 0 && j.op == change.Created {
+		v.op = change.Updated // whatever it was at which it began
+	}
+	v.emit = v.emit && t.source.Takes(v.op)
+}
+
+// take takes in an outcome.
+func (v *ruling) take(out edge.Outcome, x *extra) {
+	x.edge = out.State
+	switch out.Kind {
+	case edge.Turned:
+		v.emit, v.edge = true, change.Turned
+	case edge.Recovered:
+		v.emit, v.edge = true, change.Recovered
+	}
+	v.episode = out.Episode
+}
+
+// holds evaluates an expression that has no memory. One that fails does not hold.
+func (w *watch) holds(t *taker, op change.Operation, view, old map[string]any) bool {
+	if op == change.Created {
+		old = nil
+	}
+	holds, err := t.program.Eval(string(op), view, old)
+	if err != nil && !errors.Is(err, when.ErrMissing) {
+		w.failed(t, err)
+	}
+	return holds && err == nil
+}
+
+// emit makes the event.
+func (w *watch) emit(b *batch, t *taker, j judgement, v ruling, before *extra) {
+	o := j.o
+	c := change.Change{
+		SourceNamespace: t.source.Name.Namespace, SourceName: t.source.Name.Name, Resource: t.resource, Operation: v.op, Edge: v.edge,
+		Form: t.source.Form, Object: o.ref, NetEffect: j.net, Finished: v.finished, Moved: j.again || j.left || w.key.fieldSelector != "",
+	}
+	state := o.view(t.source.Redact)
+	if state != nil {
+		c.Object = change.ReferenceOf(state)
+	}
+	if v.episode != "" {
+		c.Object.ResourceVersion = v.episode
+	}
+	switch v.op {
+	case change.Deleted:
+		if c.Old = state; c.Old == nil {
+			c.Old = j.old[t.source.Redact.Key()]
+		}
+	case change.Updated:
+		c.Old, c.New = j.old[t.source.Redact.Key()], state
+	default:
+		c.New = state
+	}
+	known := j.e.before(o.managers)
+	c.Actor = change.Actor(v.op, known, o.managers)
+	c.Time = change.Time(v.op, state, known, o.managers, o.at)
+	built, err := change.Build(c)
+	if err != nil {
+		w.failed(t, fmt.Errorf("make the event of %s: %w", change.Subject(o.ref.Namespace, o.ref.Name), err))
+		return
+	}
+	b.emissions = append(b.emissions, emission{taker: t, uid: j.e.uid, event: built, op: j.op, before: before})
+}

@@ -1,0 +1,190 @@
+// Copyright The Posthorn Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package source
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	authorizationv1 "k8s.io/api/authorization/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/kubernetes"
+
+	hookv1 "github.com/posthorn-dev/posthorn/api/v1alpha1"
+	"github.com/posthorn-dev/posthorn/internal/delivery"
+)
+
+// How long an answer about rights counts.
+const (
+	grantedFor = time.Minute
+	missingFor = 10 * time.Second
+)
+
+// verdict is whether a source may see a resource.
+type verdict struct {
+	// known is false while nobody could be asked.
+	known, granted bool
+	// reason and message say what is missing.
+	reason, message string
+}
+
+// question is what the API server is asked: may the ServiceAccount, and the dispatcher, read the resource there?
+type question struct {
+	account   delivery.Name
+	resource  schema.GroupVersionResource
+	namespace string
+}
+
+// answer is a verdict and how long it counts.
+type answer struct {
+	verdict verdict
+	until   time.Time
+}
+
+// rights asks who may read what, and remembers the answers for a minute at most. It is safe for concurrent use.
+type rights struct {
+	client kubernetes.Interface
+
+	mu      sync.Mutex
+	answers map[question]answer
+}
+
+// expire has everything asked again.
+func (r *rights) expire() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for q, a := range r.answers {
+		a.until = time.Time{}
+		r.answers[q] = a
+	}
+}
+
+// keep forgets the answers to other questions.
+func (r *rights) keep(asked map[question]bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for q := range r.answers {
+		if !asked[q] {
+			delete(r.answers, q)
+		}
+	}
+}
+
+// ask returns the answer, from memory while it counts. Where the API server does not answer, the last one stays.
+func (r *rights) ask(ctx context.Context, q question) verdict {
+	r.mu.Lock()
+	last, ok := r.answers[q]
+	r.mu.Unlock()
+	if ok && time.Now().Before(last.until) {
+		return last.verdict
+	}
+	v, err := r.review(ctx, q)
+	if err != nil {
+		return last.verdict
+	}
+	counts := missingFor
+	if v.granted {
+		counts = grantedFor
+	}
+	r.mu.Lock()
+	r.answers[q] = answer{v, time.Now().Add(counts)}
+	r.mu.Unlock()
+	return v
+}
+
+// review asks the API server.
+func (r *rights) review(ctx context.Context, q question) (verdict, error) {
+	if v, err := r.account(ctx, q.account); err != nil || !v.granted {
+		return v, err
+	}
+	user := "system:serviceaccount:" + q.account.Namespace + ":" + q.account.Name
+	var missing []string
+	for _, verb := range []string{"list", "watch"} {
+		review, err := r.client.AuthorizationV1().SubjectAccessReviews().Create(ctx, &authorizationv1.SubjectAccessReview{
+			Spec: authorizationv1.SubjectAccessReviewSpec{
+				User:               user,
+				Groups:             []string{"system:serviceaccounts", "system:serviceaccounts:" + q.account.Namespace, "system:authenticated"},
+				ResourceAttributes: q.attributes(verb),
+			},
+		}, metav1.CreateOptions{})
+		if err != nil {
+			return verdict{}, fmt.Errorf("review access: %w", err)
+		}
+		if !review.Status.Allowed {
+			missing = append(missing, verb)
+		}
+	}
+	if len(missing) > 0 {
+		return verdict{known: true, reason: hookv1.ReasonPermissionMissing, message: fmt.Sprintf(
+			"ServiceAccount %s may not %s %s: bind a role that grants it.",
+			q.account.Name, strings.Join(missing, " and "), q.what())}, nil
+	}
+	return r.own(ctx, q)
+}
+
+// account asks whether the ServiceAccount may be used.
+func (r *rights) account(ctx context.Context, name delivery.Name) (verdict, error) {
+	account, err := r.client.CoreV1().ServiceAccounts(name.Namespace).Get(ctx, name.Name, metav1.GetOptions{})
+	switch {
+	case apierrors.IsNotFound(err):
+		return verdict{known: true, reason: hookv1.ReasonServiceAccountNotFound, message: fmt.Sprintf(
+			"ServiceAccount %s does not exist in namespace %s: create it, or name another in serviceAccountName.",
+			name.Name, name.Namespace)}, nil
+	case err != nil:
+		return verdict{}, fmt.Errorf("read ServiceAccount: %w", err)
+	case account.Labels[hookv1.LabelUse] != hookv1.LabelUseValue:
+		return verdict{known: true, reason: hookv1.ReasonServiceAccountNotAllowed, message: fmt.Sprintf(
+			"ServiceAccount %s may not be used by Posthorn: give it the label %s: %q.",
+			name.Name, hookv1.LabelUse, hookv1.LabelUseValue)}, nil
+	}
+	return verdict{known: true, granted: true}, nil
+}
+
+// own asks whether the dispatcher itself may read the resource.
+func (r *rights) own(ctx context.Context, q question) (verdict, error) {
+	var missing []string
+	for _, verb := range []string{"list", "watch"} {
+		review, err := r.client.AuthorizationV1().SelfSubjectAccessReviews().Create(ctx, &authorizationv1.SelfSubjectAccessReview{
+			Spec: authorizationv1.SelfSubjectAccessReviewSpec{ResourceAttributes: q.attributes(verb)},
+		}, metav1.CreateOptions{})
+		if err != nil {
+			return verdict{}, fmt.Errorf("review own access: %w", err)
+		}
+		if !review.Status.Allowed {
+			missing = append(missing, verb)
+		}
+	}
+	if len(missing) > 0 {
+		return verdict{known: true, reason: hookv1.ReasonDispatcherPermissionMissing, message: fmt.Sprintf(
+			"The dispatcher may not %s %s: the platform grants it by a ClusterRole with the label %s: %q.",
+			strings.Join(missing, " and "), q.what(), labelAggregate, "true")}, nil
+	}
+	return verdict{known: true, granted: true}, nil
+}
+
+// labelAggregate is on the ClusterRoles whose rules the dispatcher reads the cluster by.
+const labelAggregate = "rbac.posthorn.dev/aggregate-to-source-reader"
+
+func (q question) attributes(verb string) *authorizationv1.ResourceAttributes {
+	return &authorizationv1.ResourceAttributes{
+		Verb: verb, Group: q.resource.Group, Version: q.resource.Version, Resource: q.resource.Resource, Namespace: q.namespace,
+	}
+}
+
+// what names the resource and the place for a message.
+func (q question) what() string {
+	what := q.resource.Resource
+	if q.resource.Group != "" {
+		what += "." + q.resource.Group
+	}
+	if q.namespace == "" {
+		return what + " in the whole cluster"
+	}
+	return what + " in namespace " + q.namespace
+}

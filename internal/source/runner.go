@@ -1,0 +1,484 @@
+// Copyright The Posthorn Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package source
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+	"golang.org/x/sync/errgroup"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/client-go/discovery"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/metadata"
+	"k8s.io/client-go/rest"
+
+	hookv1 "github.com/posthorn-dev/posthorn/api/v1alpha1"
+	"github.com/posthorn-dev/posthorn/internal/change"
+	"github.com/posthorn-dev/posthorn/internal/compile"
+	"github.com/posthorn-dev/posthorn/internal/delivery"
+)
+
+const (
+	// lookAgain is how often kinds that are not served, and rights, are looked at; both remember their answers.
+	lookAgain = 5 * time.Second
+	// listsAtATime bounds the lists that run at a time, so that a start does not load the API server.
+	listsAtATime = 4
+	// reviewsAtATime bounds the questions about rights.
+	reviewsAtATime = 8
+)
+
+// Runner watches for all sources.
+type Runner struct {
+	opts       Options
+	logger     *slog.Logger
+	client     client
+	rights     *rights
+	kinds      *kinds
+	programs   *programs
+	namespaces *namespaces
+	roles      *roles
+	meter      *metrics
+	lists      chan struct{}
+	wake       chan struct{}
+	tellWake   chan struct{}
+
+	// What no mutex guards belongs to the goroutine of Run.
+	sent    *sent
+	running sync.WaitGroup
+	// stale are watches that an earlier run kept something of, until they are wanted or swept.
+	stale map[string]bool
+	began time.Time
+
+	mu      sync.Mutex
+	update  Update
+	known   bool
+	deleted map[delivery.Name]deleted
+	// watches and outlook are written by the goroutine of Run only.
+	watches map[watchKey]*running
+	outlook map[delivery.Name]*outlook
+}
+
+// running is a watch that runs.
+type running struct {
+	*watch
+	stop context.CancelFunc
+	done chan struct{}
+}
+
+// deleted is a source that may come back.
+type deleted struct {
+	source *compile.EventSource
+	at     time.Time
+}
+
+// New returns a Runner that does nothing before Run. It does not speak to the API server.
+func New(o Options) (*Runner, error) {
+	if err := o.validate(); err != nil {
+		return nil, err
+	}
+	httpClient, err := rest.HTTPClientFor(o.Config)
+	if err != nil {
+		return nil, fmt.Errorf("create client: %w", err)
+	}
+	dynamicClient, err := dynamic.NewForConfigAndClient(o.Config, httpClient)
+	if err != nil {
+		return nil, fmt.Errorf("create client: %w", err)
+	}
+	metadataClient, err := metadata.NewForConfigAndClient(metadata.ConfigFor(o.Config), httpClient)
+	if err != nil {
+		return nil, fmt.Errorf("create client of metadata: %w", err)
+	}
+	discoveryClient, err := discovery.NewDiscoveryClientForConfigAndClient(o.Config, httpClient)
+	if err != nil {
+		return nil, fmt.Errorf("create client of discovery: %w", err)
+	}
+	kubernetesClient, err := kubernetes.NewForConfigAndClient(o.Config, httpClient)
+	if err != nil {
+		return nil, fmt.Errorf("create client: %w", err)
+	}
+	meter, err := newMetrics(o.Registerer)
+	if err != nil {
+		return nil, err
+	}
+	r := &Runner{
+		opts: o, logger: o.Logger, client: client{dynamicClient, metadataClient},
+		rights:   &rights{client: kubernetesClient, answers: map[question]answer{}},
+		kinds:    &kinds{discovery: discoveryClient, known: map[change.Resource]kindAnswer{}},
+		programs: &programs{known: map[programKey]*compiled{}},
+		meter:    meter, lists: make(chan struct{}, listsAtATime),
+		wake: make(chan struct{}, 1), tellWake: make(chan struct{}, 1),
+		watches: map[watchKey]*running{}, outlook: map[delivery.Name]*outlook{}, deleted: map[delivery.Name]deleted{},
+	}
+	r.namespaces = newNamespaces(metadataClient, o.Logger, r.nudge)
+	r.roles = &roles{client: metadataClient, logger: o.Logger, changed: func() { r.rights.expire(); r.nudge() }}
+	return r, nil
+}
+
+// Load gives the Runner all the sources that there are. It does not wait.
+func (r *Runner) Load(u Update) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	present := map[delivery.Name]bool{}
+	for _, s := range u.Sources {
+		present[s.Name] = true
+	}
+	for _, i := range u.Invalid {
+		present[i.Name] = true
+	}
+	for _, s := range r.update.Sources {
+		if !present[s.Name] {
+			r.deleted[s.Name] = deleted{s, time.Now()}
+		}
+	}
+	for name := range present {
+		delete(r.deleted, name)
+	}
+	r.update, r.known = u, true
+	r.nudge()
+}
+
+// nudge has the loop look at once.
+func (r *Runner) nudge() {
+	select {
+	case r.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Run watches until ctx ends, and then returns nil.
+func (r *Runner) Run(ctx context.Context) error {
+	if !r.recover(ctx) {
+		return nil
+	}
+	r.began = time.Now()
+	r.running.Go(func() { r.tellLoop(ctx) })
+	tick := time.NewTicker(lookAgain)
+	defer tick.Stop()
+	for ctx.Err() == nil {
+		select {
+		case <-ctx.Done():
+		case <-r.wake:
+			r.reconcile(ctx)
+		case <-tick.C:
+			r.reconcile(ctx)
+		}
+	}
+	r.running.Wait()
+	return nil
+}
+
+// recover reads what earlier runs left.
+func (r *Runner) recover(ctx context.Context) bool {
+	_, err := backoff.Retry(ctx, func() (struct{}, error) {
+		stored, err := r.opts.Log.Checkpoints(ctx)
+		if err != nil {
+			return struct{}{}, err
+		}
+		r.stale = map[string]bool{}
+		for id := range stored {
+			r.stale[id] = true
+		}
+		r.sent, err = readSent(ctx, r.opts.Log, stored)
+		return struct{}{}, err
+	}, backoff.WithMaxElapsedTime(0), backoff.WithNotify(func(err error, next time.Duration) {
+		r.logger.Warn("Could not read what is remembered of resources", "error", err, "nextAttemptIn", next)
+	}))
+	return err == nil
+}
+
+// wanted is a watch that there should be.
+type wanted struct {
+	served *served
+	takers []*taker
+}
+
+// reconcile brings the watches in line with the sources, the rights and what is served.
+func (r *Runner) reconcile(ctx context.Context) {
+	sources, invalid, ok := r.snapshot()
+	if !ok {
+		return
+	}
+	r.namespaces.need(ctx, &r.running, slices.ContainsFunc(sources, func(s listedSource) bool {
+		return s.Namespaces.From == hookv1.FromNamespacesSelector
+	}))
+	r.roles.watch(ctx, &r.running, len(sources) > 0)
+	for key, w := range r.watches {
+		if w.state().phase == notServed {
+			r.kinds.forget(key.resource)
+		}
+	}
+	r.askAhead(ctx, sources)
+	plans := map[watchKey]*wanted{}
+	outlooks := map[delivery.Name]*outlook{}
+	keep := map[string]bool{}
+	asked := map[question]bool{}
+	for _, s := range sources {
+		look := &outlook{source: s.EventSource}
+		for i := range s.Resources {
+			r.want(ctx, s, &s.Resources[i], look, plans, keep, asked)
+		}
+		if !s.gone {
+			outlooks[s.Name] = look
+		}
+	}
+	for i := range invalid {
+		outlooks[invalid[i].Name] = &outlook{invalid: &invalid[i]}
+	}
+	r.rights.keep(asked)
+	r.programs.sweep()
+	r.apply(ctx, plans)
+	r.sweep(ctx, keep)
+	r.mu.Lock()
+	for name := range r.outlook {
+		if outlooks[name] == nil {
+			r.opts.Reporter.ForgetSource(name)
+		}
+	}
+	r.outlook = outlooks
+	r.mu.Unlock()
+	r.tell()
+}
+
+// listedSource is a source, or one that was deleted a short while ago.
+type listedSource struct {
+	*compile.EventSource
+	gone bool
+}
+
+// snapshot returns the sources, in the order of their names; false before they are known.
+func (r *Runner) snapshot() (sources []listedSource, invalid []Invalid, ok bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for name, d := range r.deleted {
+		if time.Since(d.at) > r.opts.Hold {
+			delete(r.deleted, name)
+		}
+	}
+	for _, s := range r.update.Sources {
+		sources = append(sources, listedSource{s, false})
+	}
+	for _, d := range r.deleted {
+		sources = append(sources, listedSource{d.source, true})
+	}
+	slices.SortFunc(sources, func(a, b listedSource) int {
+		return compareNames(a.Name, b.Name)
+	})
+	return sources, r.update.Invalid, r.known
+}
+
+func compareNames(a, b delivery.Name) int {
+	if a.Namespace != b.Namespace {
+		if a.Namespace < b.Namespace {
+			return -1
+		}
+		return 1
+	}
+	switch {
+	case a.Name < b.Name:
+		return -1
+	case a.Name > b.Name:
+		return 1
+	default:
+		return 0
+	}
+}
+
+// askAhead asks several questions about rights at a time, so that reconcile finds the answers.
+func (r *Runner) askAhead(ctx context.Context, sources []listedSource) {
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(reviewsAtATime)
+	for _, s := range sources {
+		for i := range s.Resources {
+			served, err := r.kinds.find(ctx, resourceOf(&s.Resources[i]))
+			if err != nil || served == nil || s.gone {
+				continue
+			}
+			for _, namespace := range r.placesOf(s.EventSource, served) {
+				q := r.question(s.EventSource, served, namespace)
+				g.Go(func() error { r.rights.ask(ctx, q); return nil })
+			}
+		}
+	}
+	_ = g.Wait() // none of them fails
+}
+
+func resourceOf(r *compile.Resource) change.Resource {
+	return change.Resource{Group: r.Group, Version: r.Version, Kind: r.Kind}
+}
+
+// placesOf are the namespaces that a source's watches of a kind have: all at once, unless the dispatcher is
+// restricted to some.
+func (r *Runner) placesOf(s *compile.EventSource, k *served) []string {
+	switch {
+	case len(r.opts.Namespaces) == 0 || !k.namespaced:
+		return []string{""}
+	case s.Namespaces.From == hookv1.FromNamespacesSame:
+		return []string{s.Name.Namespace}
+	default:
+		return r.opts.Namespaces
+	}
+}
+
+// question is what has to be known before a source sees a kind in a place. Objects of its own namespace take rights
+// there, all others rights in the place of the watch.
+func (r *Runner) question(s *compile.EventSource, k *served, place string) question {
+	if place == "" && k.namespaced && s.Namespaces.From == hookv1.FromNamespacesSame {
+		place = s.Name.Namespace
+	}
+	return question{
+		account:  delivery.Name{Namespace: s.Name.Namespace, Name: s.ServiceAccount},
+		resource: k.resource, namespace: place,
+	}
+}
+
+// want adds what a source wants of one of its resources to the plans, and what stands in its way to its outlook.
+func (r *Runner) want(
+	ctx context.Context, s listedSource, resource *compile.Resource, look *outlook,
+	plans map[watchKey]*wanted, keep map[string]bool, asked map[question]bool,
+) {
+	kind := resourceOf(resource)
+	row := outlookRow{resource: kind}
+	defer func() { look.rows = append(look.rows, row) }()
+	for _, place := range append([]string{""}, r.opts.Namespaces...) {
+		keep[watchKey{kind, resource.Fields, place}.id()] = true
+	}
+	served, err := r.kinds.find(ctx, kind)
+	if err != nil || served == nil {
+		row.unserved, row.err = err == nil, err
+		return
+	}
+	program, err := r.programs.of(s.EventSource, kind, served.schema)
+	row.err = err
+	for _, place := range r.placesOf(s.EventSource, served) {
+		q := r.question(s.EventSource, served, place)
+		asked[q] = true
+		verdict := r.rights.ask(ctx, q)
+		row.verdicts = append(row.verdicts, verdict)
+		key := watchKey{kind, resource.Fields, place}
+		row.keys = append(row.keys, key)
+		if plans[key] == nil {
+			plans[key] = &wanted{served: served}
+		}
+		held := s.gone || !verdict.granted || err != nil
+		plans[key].takers = append(plans[key].takers, newTaker(s.EventSource, *resource, program, held, r.namespaces.labels))
+	}
+}
+
+// apply starts, changes and stops watches.
+func (r *Runner) apply(ctx context.Context, plans map[watchKey]*wanted) {
+	for key, w := range r.watches {
+		if plans[key] == nil {
+			w.stop()
+			<-w.done
+			r.setWatch(key, nil)
+			r.stale[w.id] = true
+		}
+	}
+	for key, want := range plans {
+		p := newPlan(want.served.resource, want.takers)
+		if w := r.watches[key]; w != nil {
+			if !w.planned(p) {
+				w.setPlan(p)
+			}
+			continue
+		}
+		w := r.newWatch(key)
+		w.setPlan(p)
+		running := &running{watch: w, done: make(chan struct{})}
+		var watching context.Context
+		watching, running.stop = context.WithCancel(ctx)
+		r.setWatch(key, running)
+		delete(r.stale, w.id)
+		r.running.Go(func() {
+			defer close(running.done)
+			w.run(watching)
+		})
+	}
+}
+
+// setWatch adds a watch, or removes it.
+func (r *Runner) setWatch(key watchKey, w *running) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if w == nil {
+		delete(r.watches, key)
+		return
+	}
+	r.watches[key] = w
+}
+
+func (r *Runner) newWatch(key watchKey) *watch {
+	id := key.id()
+	return &watch{
+		key: key, id: id, log: r.opts.Log, client: r.client, accept: r.opts.Accept, lists: r.lists, report: r.tell,
+		logger: r.logger.With("resource", kindLabel(key.resource), "watch", id),
+		sent:   r.sent, meter: r.meter, names: names{}, refused: map[string]bool{},
+		changed:  make(chan struct{}, 1),
+		progress: progress{since: time.Now()},
+	}
+}
+
+// sweep removes what is remembered of watches that nobody has wanted for a while.
+func (r *Runner) sweep(ctx context.Context, keep map[string]bool) {
+	if time.Since(r.began) < r.opts.Hold {
+		return
+	}
+	for id := range r.stale {
+		if keep[id] {
+			continue
+		}
+		if err := r.opts.Log.RemoveWatch(ctx, id); err != nil {
+			r.logger.Warn("Could not remove what is remembered of a watch", "watch", id, "error", err)
+			continue
+		}
+		delete(r.stale, id)
+	}
+}
+
+// tell has the status told. It does not wait.
+func (r *Runner) tell() {
+	select {
+	case r.tellWake <- struct{}{}:
+	default:
+	}
+}
+
+// tellLoop tells the status when something changed, and looks at the clock in between: a watch that shows no life
+// does not say so.
+func (r *Runner) tellLoop(ctx context.Context) {
+	tick := time.NewTicker(lookAgain)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-r.tellWake:
+		case <-tick.C:
+		}
+		r.tellAll()
+	}
+}
+
+// states returns what the watches tell, by key.
+func (r *Runner) states() map[watchKey]progress {
+	r.mu.Lock()
+	watches := maps.Clone(r.watches)
+	r.mu.Unlock()
+	states := make(map[watchKey]progress, len(watches))
+	for key, w := range watches {
+		states[key] = w.state()
+	}
+	return states
+}
+
+// noLabels are those of a namespace that is not known.
+var noLabels = labels.Set{}

@@ -1,0 +1,89 @@
+// Copyright The Posthorn Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package source
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+
+	"k8s.io/apimachinery/pkg/labels"
+
+	"github.com/posthorn-dev/posthorn/internal/change"
+	"github.com/posthorn-dev/posthorn/internal/compile"
+	"github.com/posthorn-dev/posthorn/internal/edge"
+	"github.com/posthorn-dev/posthorn/internal/when"
+)
+
+// taker is one source's part in one watch. It is immutable.
+type taker struct {
+	source *compile.EventSource
+	// id is the source's namespace and name, by which its parts and records are kept.
+	id       string
+	resource change.Resource
+	labels   labels.Selector
+	// program is nil without an expression.
+	program *when.Program
+	policy  edge.Policy
+	// shape changes whenever the objects have to be gone through again.
+	shape string
+	// held says that what happens is remembered and not told: the source is suspended, may not see the resource,
+	// does not compile, or was deleted a short while ago.
+	held bool
+	// namespaceLabels returns the labels of a namespace.
+	namespaceLabels func(namespace string) labels.Labels
+}
+
+// newTaker returns a source's part in the watch of one of its resources.
+func newTaker(s *compile.EventSource, r compile.Resource, program *when.Program, held bool, namespaceLabels func(string) labels.Labels) *taker {
+	t := &taker{
+		source: s, id: s.Name.String(),
+		resource: change.Resource{Group: r.Group, Version: r.Version, Kind: r.Kind},
+		labels:   r.Labels, program: program, held: held || s.Suspended, namespaceLabels: namespaceLabels,
+	}
+	if s.When != nil {
+		t.policy = *s.When
+	}
+	t.shape = t.fingerprint()
+	return t
+}
+
+// fingerprint returns the shape: what decides which objects are selected, and what is kept of them.
+func (t *taker) fingerprint() string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%q %s %q %q %t %q %d %q %q %q",
+		t.labels, t.source.Namespaces.From, fmt.Sprint(t.source.Namespaces.Selector), t.source.Redact.Key(), t.keepsObject(),
+		t.policy.Expression, t.policy.Emit,
+		t.source.Occurrences.Types, t.source.Occurrences.Reasons, t.source.Occurrences.RegardingKinds))
+	return hex.EncodeToString(sum[:8])
+}
+
+// hasEdge reports whether the taker tells of an expression that turns.
+func (t *taker) hasEdge() bool { return t.program != nil && t.policy.Emit != edge.EveryMatch }
+
+// keepsObject reports whether the last state of every object has to be kept: to compare with, to judge a deletion by,
+// or to send once an expression has held for long enough.
+func (t *taker) keepsObject() bool {
+	switch {
+	case t.source.Form == change.FormPatch:
+		return true
+	case t.program == nil:
+		return t.source.Occurrences.Series == change.SeriesFinished && change.IsKubernetesEvent(t.resource)
+	case t.hasEdge():
+		return t.program.UsesOldObject() || t.policy.For > 0 && t.source.Form != change.FormReference
+	default:
+		return t.program.UsesOldObject() || t.source.Takes(change.Deleted)
+	}
+}
+
+// selects reports whether the object is one that the taker is to tell of. object is sanitized.
+func (t *taker) selects(ref change.Reference, object map[string]any) bool {
+	if !t.source.Admits(ref.Namespace, t.namespaceLabels(ref.Namespace)) || !t.labels.Matches(labels.Set(ref.Labels)) {
+		return false
+	}
+	if !change.IsKubernetesEvent(t.resource) {
+		return true
+	}
+	e, ok := change.ParseKubernetesEvent(object)
+	return ok && t.source.Occurrences.Admits(&e)
+}

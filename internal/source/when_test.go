@@ -1,0 +1,85 @@
+// Copyright The Posthorn Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package source_test
+
+import (
+	"testing"
+	"time"
+
+	hookv1 "github.com/posthorn-dev/posthorn/api/v1alpha1"
+)
+
+// stock returns a source spec that tells when a ConfigMap says that little is left.
+func stock(emit hookv1.Emit, hold hookv1.Duration) func(*hookv1.WebhookEventSourceSpec) {
+	return func(s *hookv1.WebhookEventSourceSpec) {
+		s.When = &hookv1.When{Expression: `object.data.left == "0"`, Emit: emit, For: hold}
+	}
+}
+
+func TestRunner_TellsOfTransitionsOnly(t *testing.T) {
+	w := newWorld(t)
+	shoes := w.configMap("shoes", map[string]string{"left": "0"})
+	w.create(shoes)
+	w.start()
+	w.source("turns", stock(hookv1.EmitOnTransition, ""))
+	w.source("both", stock(hookv1.EmitBoth, ""))
+	w.source("every", stock(hookv1.EmitEveryMatch, ""))
+	for name := range w.sources {
+		w.awaitWatching(name)
+	}
+	set := func(left, note string) {
+		shoes.Data = map[string]string{"left": left, "note": note}
+		w.update(shoes)
+	}
+	set("0", "it was so before the sources")
+	set("1", "which is no news to those that were not told")
+	set("0", "now it turns")
+	set("0", "and stays")
+	set("2", "and is over")
+	w.awaitTold(
+		"every shoes configmap.updated",
+		"both shoes configmap.updated", "every shoes configmap.updated", "turns shoes configmap.updated",
+		"every shoes configmap.updated",
+		"both shoes configmap.updated.recovered",
+	)
+}
+
+func TestRunner_WaitsForAsLongAsItMustHoldAcrossRestarts(t *testing.T) {
+	w := newWorld(t)
+	w.start()
+	w.source("held", stock(hookv1.EmitBoth, "2s"))
+	w.awaitWatching("held")
+	short, long := w.configMap("short", map[string]string{"left": "0"}), w.configMap("long", map[string]string{"left": "0"})
+	begun := time.Now()
+	w.create(short, long)
+	short.Data["left"] = "1"
+	w.update(short)
+	w.awaitSeen("held", 2)
+	w.stop()
+	w.start()
+	w.awaitTold("held long configmap.updated")
+	if took := time.Since(begun); took < 2*time.Second {
+		t.Errorf("it was told after %s, before it had held for 2 s", took)
+	}
+	w.stop()
+	w.start()
+	w.awaitWatching("held")
+	w.delete(long)
+	w.create(w.configMap("last", nil))
+	w.awaitSeen("held", 2)
+	w.awaitTold("held long configmap.updated")
+}
+
+func TestRunner_ForgetsAnEdgeWithItsObject(t *testing.T) {
+	w := newWorld(t)
+	w.start()
+	w.source("both", stock(hookv1.EmitBoth, ""))
+	w.awaitWatching("both")
+	shoes := w.configMap("shoes", map[string]string{"left": "0"})
+	w.create(shoes)
+	w.delete(shoes)
+	again := w.configMap("shoes", map[string]string{"left": "0"})
+	w.create(again)
+	w.awaitTold("both shoes configmap.created", "both shoes configmap.created")
+}
