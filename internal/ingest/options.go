@@ -54,7 +54,7 @@ const (
 	// DefaultWindow is how long the source and id of an event are remembered, and the least that
 	// may be configured.
 	DefaultWindow = 10 * time.Minute
-	// DefaultWindowEntries bounds what is remembered: about 60 bytes of memory for each event.
+	// DefaultWindowEntries bounds what is remembered: about 30 bytes of memory for each event.
 	DefaultWindowEntries = 250_000
 	// DefaultAppendTimeout is how long the log may take to store a request.
 	DefaultAppendTimeout = 10 * time.Second

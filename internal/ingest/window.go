@@ -40,10 +40,7 @@ type window struct {
 	metrics *metrics
 
 	mu      sync.Mutex
-	stored  map[digest]struct{}
-	ring    []entry // a queue in the order of time: entries from first on, count of them
-	first   int
-	count   int
+	stored  *storedEvents
 	flights map[digest]*flight
 	last    uint64 // the newest sequence of the log that was heard of
 	doubt   doubt
@@ -56,12 +53,6 @@ type doubt struct {
 	requests int
 }
 
-// entry is one stored event.
-type entry struct {
-	digest digest
-	at     int64 // Unix time in nanoseconds
-}
-
 // flight is one request that is being stored.
 type flight struct {
 	done chan struct{} // closed when it is over
@@ -69,8 +60,7 @@ type flight struct {
 
 func newWindow(span time.Duration, entries int, m *metrics) *window {
 	return &window{
-		span: span, metrics: m, ring: make([]entry, entries),
-		stored: map[digest]struct{}{}, flights: map[digest]*flight{},
+		span: span, metrics: m, stored: newStoredEvents(entries), flights: map[digest]*flight{},
 	}
 }
 
@@ -103,7 +93,7 @@ func (w *window) claim(digests []digest, now time.Time) (c claim, ok bool) {
 	w.expire(now)
 	c = claim{digests: digests, flight: &flight{done: make(chan struct{})}, after: w.last}
 	for i, d := range digests {
-		if _, ok := w.stored[d]; ok {
+		if w.stored.has(d) {
 			continue
 		}
 		switch f := w.flights[d]; f {
@@ -161,8 +151,7 @@ func (w *window) resolved(d doubt, last uint64) {
 func (w *window) has(d digest) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	_, ok := w.stored[d]
-	return ok
+	return w.stored.has(d)
 }
 
 // restore adds an event that was found in the log, stored at that time.
@@ -174,31 +163,22 @@ func (w *window) restore(d digest, at time.Time) {
 
 // add remembers an event; the caller holds the lock.
 func (w *window) add(d digest, at time.Time) {
-	if _, ok := w.stored[d]; ok {
+	if w.stored.has(d) {
 		return
 	}
-	if w.count == len(w.ring) {
+	if w.stored.full() {
 		w.metrics.evictions.Inc()
-		w.forget()
+		w.stored.forgetOldest()
 	}
-	w.ring[(w.first+w.count)%len(w.ring)] = entry{d, at.UnixNano()}
-	w.count++
-	w.stored[d] = struct{}{}
-	w.metrics.windowEntries.Set(float64(w.count))
+	w.stored.add(d, at)
+	w.metrics.windowEntries.Set(float64(w.stored.count))
 }
 
 // expire forgets what is older than the window; the caller holds the lock.
 func (w *window) expire(now time.Time) {
-	oldest := now.Add(-w.span).UnixNano()
-	for w.count > 0 && w.ring[w.first].at < oldest {
-		w.forget()
+	oldest := now.Add(-w.span)
+	for w.stored.oldestBefore(oldest) {
+		w.stored.forgetOldest()
+		w.metrics.windowEntries.Set(float64(w.stored.count))
 	}
-}
-
-// forget drops the oldest entry; the caller holds the lock.
-func (w *window) forget() {
-	delete(w.stored, w.ring[w.first].digest)
-	w.first = (w.first + 1) % len(w.ring)
-	w.count--
-	w.metrics.windowEntries.Set(float64(w.count))
 }
