@@ -93,7 +93,7 @@ func (l *Log) TrimAttempts(ctx context.Context, below uint64) error {
 // FlushAt is the sequence of the first flush at or after the time, and one past the last flush when
 // all are older.
 func (l *Log) FlushAt(ctx context.Context, at time.Time) (uint64, error) {
-	seq, err := l.at(ctx, streamAttempts, at)
+	seq, err := l.at(ctx, l.attempts, at)
 	if errors.Is(err, ErrNotFound) {
 		_, last, err := l.FlushRange(ctx)
 		return last + 1, err

@@ -4,7 +4,9 @@
 package eventlog_test
 
 import (
+	"runtime"
 	"testing"
+	"time"
 
 	"github.com/posthorn-dev/posthorn/internal/eventlog"
 )
@@ -29,5 +31,29 @@ func TestLog_ReadsAWaitingDeliveryInLittleMemory(t *testing.T) {
 	got := result.AllocedBytesPerOp()
 	if got > 64<<10 {
 		t.Errorf("reading one took %d bytes of memory, engine included", got)
+	}
+}
+
+// TestLog_FindsTheFirstMessageWithoutReadingIt counts bytes: what is too old is looked for every 15 s, and mostly there
+// is nothing. A block of up to 8 MiB would be read for it each time.
+func TestLog_FindsTheFirstMessageWithoutReadingIt(t *testing.T) {
+	dir := t.TempDir()
+	l := open(t, eventlog.Options{Dir: dir})
+	for range 40 { // more than a block
+		if _, err := l.Append(t.Context(), "team-a", [][]byte{make([]byte, 256<<10)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	l.Close() // so that the engine keeps nothing of what was written
+	l = open(t, eventlog.Options{Dir: dir})
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	first, err := l.EventAt(t.Context(), time.Now().Add(-time.Hour))
+	runtime.ReadMemStats(&after)
+	if err != nil || first != 1 {
+		t.Errorf("got %d and error %v, want the first event", first, err)
+	}
+	if got := after.TotalAlloc - before.TotalAlloc; got > 1<<20 {
+		t.Errorf("finding it took %d bytes of memory, engine included", got)
 	}
 }

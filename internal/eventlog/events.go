@@ -169,7 +169,7 @@ func (l *Log) TrimEvents(ctx context.Context, below uint64) error {
 // EventAt is the sequence of the first event stored at or after that time; ErrNotFound when there
 // is none.
 func (l *Log) EventAt(ctx context.Context, at time.Time) (uint64, error) {
-	return l.at(ctx, streamEvents, at)
+	return l.at(ctx, l.events, at)
 }
 
 // Event reads one event; ErrNotFound when it was trimmed.

@@ -209,9 +209,20 @@ func direct(m *nats.Msg) (Message, error) {
 	return Message{Seq: seq, Time: at, Data: m.Data}, nil
 }
 
-// at is the sequence of a stream's first message at or after the time.
-func (l *Log) at(ctx context.Context, stream string, t time.Time) (uint64, error) {
-	found, err := l.get(ctx, stream, getRequest{StartTime: &t, Batch: 1})
+// at is the sequence of a stream's first message at or after the time; ErrNotFound when there is none. Mostly that is
+// the first of all, and then no message is read: the engine would read a block of up to 8 MiB for it, and keep it for
+// 10 seconds and more.
+func (l *Log) at(ctx context.Context, s jetstream.Stream, t time.Time) (uint64, error) {
+	info, err := l.info(ctx, s, "read first message")
+	switch {
+	case err != nil:
+		return 0, err
+	case info.State.Msgs == 0:
+		return 0, fmt.Errorf("get: %w", ErrNotFound)
+	case !info.State.FirstTime.Before(t):
+		return info.State.FirstSeq, nil
+	}
+	found, err := l.get(ctx, info.Config.Name, getRequest{StartTime: &t, Batch: 1})
 	if err != nil {
 		return 0, err
 	}
