@@ -119,8 +119,10 @@ func (b *Base) getConfigMap(ctx context.Context, namespace, name string) (*corev
 }
 
 // store creates a Secret, or updates the one that was read. An update carries the resource version
-// that it was read with, so that it never overwrites what it has not seen.
+// that it was read with, so that it never overwrites what it has not seen, and no managed fields, of which the
+// cache holds a part: the API server then goes on from its own.
 func (b *Base) store(ctx context.Context, secret *corev1.Secret) error {
+	secret.ManagedFields = nil
 	verb, write := "update", func() error {
 		return b.Client.Update(ctx, secret, client.FieldOwner(hookv1.FieldManagerOperator))
 	}

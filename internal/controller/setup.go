@@ -21,6 +21,7 @@ import (
 
 	hookv1 "github.com/posthorn-dev/posthorn/api/v1alpha1"
 	"github.com/posthorn-dev/posthorn/internal/compile"
+	"github.com/posthorn-dev/posthorn/internal/slim"
 )
 
 // recorderName is the reporting controller of the operator's Kubernetes Events.
@@ -45,10 +46,13 @@ type Options struct {
 
 // Scope says what the manager's cache holds: of Secrets only those with the label, and of Services
 // only what a serviceRef needs. What it holds does not grow with the cluster's other Secrets. Where only some
-// namespaces are watched, Secrets are of those and of Posthorn's own.
+// namespaces are watched, Secrets are of those and of Posthorn's own. Of managed fields it holds the operator's alone.
 func Scope(own string, watched []string) cache.Options {
 	secrets := cache.ByObject{Label: labels.SelectorFromSet(labels.Set{hookv1.LabelUse: hookv1.LabelUseValue})}
-	o := cache.Options{ByObject: map[client.Object]cache.ByObject{&corev1.Service{}: {Transform: trimService}}}
+	o := cache.Options{
+		ByObject:         map[client.Object]cache.ByObject{&corev1.Service{}: {Transform: trimService}},
+		DefaultTransform: slim.Transform(slim.Options{Manager: hookv1.FieldManagerOperator}),
+	}
 	if len(watched) > 0 {
 		o.DefaultNamespaces, secrets.Namespaces = map[string]cache.Config{}, map[string]cache.Config{own: {}}
 		for _, namespace := range watched {

@@ -141,6 +141,7 @@ func (p *process) connect(ctx context.Context) (err error) {
 		Namespace:  p.o.Namespace,
 		Namespaces: p.o.WatchNamespaces,
 		Defaults:   p.platform.Defaults,
+		Conditions: status.Conditions(),
 		Log:        p.o.Logger,
 		OnUpdate:   func(u routing.Update) { p.load(ctx, u) },
 	}); err != nil {

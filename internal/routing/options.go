@@ -21,6 +21,7 @@ import (
 
 	hookv1 "github.com/posthorn-dev/posthorn/api/v1alpha1"
 	"github.com/posthorn-dev/posthorn/internal/compile"
+	"github.com/posthorn-dev/posthorn/internal/slim"
 )
 
 // Options configure a Router.
@@ -33,6 +34,8 @@ type Options struct {
 	Namespaces []string
 	// Defaults fill what specs leave out.
 	Defaults compile.Defaults
+	// Conditions are the types of the conditions that Reader shows; nil means all.
+	Conditions []string
 	// Log takes what happens; nil means slog.Default.
 	Log *slog.Logger
 	// OnUpdate is called with each state, the first time when everything there is has been read. Calls
@@ -62,6 +65,22 @@ func newMapper() meta.RESTMapper {
 	}
 	m.Add(corev1.SchemeGroupVersion.WithKind(kindSecret), meta.RESTScopeNamespace)
 	return m
+}
+
+// transform returns what is done to an object before the informers keep it: of its status they keep the dispatcher's
+// part, and of its conditions those of these types.
+func transform(conditions []string) toolscache.TransformFunc {
+	small := slim.Transform(slim.Options{Conditions: conditions})
+	return func(obj any) (any, error) {
+		switch o := obj.(type) {
+		case *hookv1.WebhookEndpoint:
+			o.Status.Host, o.Status.Subscriptions, o.Status.Signing, o.Status.Effective = "", nil, nil, nil
+			o.Status.LastHandledRotate = ""
+		case *hookv1.WebhookSubscription:
+			o.Status.Endpoint, o.Status.Effective = "", nil
+		}
+		return small(obj)
+	}
 }
 
 // newCache returns the informers that the routing table is made from. A cache takes one selector per
@@ -94,7 +113,7 @@ func newCache(o Options) (cache.Cache, error) {
 				FieldSelector: fields.OneTermEqualSelector("type", hookv1.SecretTypeEndpointCredentials),
 			}}},
 		},
-		DefaultTransform:             cache.TransformStripManagedFields(),
+		DefaultTransform:             transform(o.Conditions),
 		DefaultUnsafeDisableDeepCopy: &sharedReads,
 		DefaultWatchErrorHandler: func(_ context.Context, _ *toolscache.Reflector, err error) {
 			o.Log.Warn("Lost the watch of the API server, and goes on with what is known", "error", err)

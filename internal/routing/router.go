@@ -61,8 +61,9 @@ func Run(ctx context.Context, o Options) error {
 	return r.Run(ctx)
 }
 
-// Reader reads Posthorn's resources from the informers' memory, as they were seen last. What it
-// returns is shared and must not be changed. It can be used once OnUpdate was called.
+// Reader reads Posthorn's resources from the informers' memory, as they were seen last, without what the
+// operator says in their status. What it returns is shared and must not be changed. It can be used once
+// OnUpdate was called.
 func (r *Router) Reader() client.Reader { return r.cache }
 
 // Run watches until ctx ends, and then returns nil. Nothing is handed out before everything has been

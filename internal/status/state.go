@@ -40,6 +40,9 @@ var ownConditions = []string{
 	hookv1.ConditionPermissionsGranted, hookv1.ConditionWatching,
 }
 
+// Conditions returns the types of the conditions that a Writer writes, and looks at.
+func Conditions() []string { return slices.Clone(ownConditions) }
+
 // storedEndpoint returns the dispatcher's part of the status of an endpoint.
 func storedEndpoint(s *hookv1.WebhookEndpointStatus) *state {
 	stored := &state{
