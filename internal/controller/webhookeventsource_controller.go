@@ -103,7 +103,10 @@ func (run *sourceRun) object() conditioned { return run.obj }
 func (run *sourceRun) findings() *report { return &run.report }
 
 func (run *sourceRun) success() string {
-	if run.source.Suspended {
+	switch {
+	case run.source == nil:
+		return "" // the spec cannot be used, so that Ready is not True
+	case run.source.Suspended:
 		return "The source is suspended: set suspend to false to have it go on"
 	}
 	return fmt.Sprintf("Changes of %s become events", compile.EffectiveEventSource(run.source).Resources)

@@ -76,7 +76,7 @@ var _ = Describe("A WebhookEventSource", func() {
 			seen(ctx, obj)
 			expectReady(ctx, obj, metav1.ConditionTrue, hookv1.ReasonSucceeded)
 		},
-		Entry("that does not parse", "object.(", hookv1.ReasonInvalidExpression, "1:"),
+		Entry("that does not parse", "object.(", hookv1.ReasonInvalidExpression, "line 1, column 8"),
 		Entry("that names a field the kind does not have", "object.status.readyReplica > 1", hookv1.ReasonInvalidExpression, "readyReplicas"),
 		Entry("that is no boolean", "object.spec.replicas", hookv1.ReasonInvalidExpression, "true or false"),
 		Entry("that could cost too much", expensive, hookv1.ReasonExpressionTooExpensive, "spec.when.expression"),

@@ -11,6 +11,7 @@ import (
 
 	hookv1 "github.com/posthorn-dev/posthorn/api/v1alpha1"
 	"github.com/posthorn-dev/posthorn/internal/compile"
+	"github.com/posthorn-dev/posthorn/internal/filter"
 	"github.com/posthorn-dev/posthorn/internal/when"
 )
 
@@ -51,7 +52,7 @@ func expressionVerdict(resource compile.Resource, err error) error {
 		return err
 	}
 	reason := hookv1.ReasonInvalidExpression
-	if errors.Is(err, when.ErrCostExceeded) {
+	if errors.Is(err, filter.ErrCostExceeded) {
 		reason = hookv1.ReasonExpressionTooExpensive
 	}
 	unplaced := *e

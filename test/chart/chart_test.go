@@ -457,13 +457,15 @@ func TestChart_Values(t *testing.T) {
 		}},
 		"listed namespaces": {[]string{`watchNamespaces=["default","team-a"]`}, func(t *testing.T, all objects) {
 			for role, want := range map[string][]string{
-				"ClusterRole/posthorn-dispatcher": {"servicecidrs", "subjectaccessreviews", "tokenreviews"},
+				"ClusterRole/posthorn-dispatcher": {"namespaces", "selfsubjectaccessreviews", "servicecidrs", "subjectaccessreviews", "tokenreviews"},
 				// It is a namespace of tenants here, and that of the API server's endpoints.
 				"Role/default/posthorn-dispatcher": {
-					"endpointslices", "events", "webhookendpoints", "webhookendpoints/status", "webhooksubscriptions", "webhooksubscriptions/status",
+					"endpointslices", "events", "serviceaccounts", "webhookendpoints", "webhookendpoints/status",
+					"webhookeventsources", "webhookeventsources/status", "webhooksubscriptions", "webhooksubscriptions/status",
 				},
 				"Role/team-a/posthorn-dispatcher": {
-					"events", "webhookendpoints", "webhookendpoints/status", "webhooksubscriptions", "webhooksubscriptions/status",
+					"events", "serviceaccounts", "webhookendpoints", "webhookendpoints/status",
+					"webhookeventsources", "webhookeventsources/status", "webhooksubscriptions", "webhooksubscriptions/status",
 				},
 				"Role/" + namespace + "/posthorn-dispatcher": {"leases", "secrets"},
 				"Role/" + namespace + "/posthorn-operator":   {"configmaps", "events", "leases", "secrets"},
