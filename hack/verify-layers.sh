@@ -7,7 +7,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-domain=(breaker change delivery edge egress event filter payload pki problem retry signing when wire)
+domain=(breaker catalogue change delivery edge egress event filter payload pki problem retry schema signing when wire)
 impure='^(k8s\.io|sigs\.k8s\.io|github\.com/(nats-io|prometheus|onsi|fluxcd))/'
 outside='^github\.com/posthorn-dev/posthorn/(api|cmd)/'
 

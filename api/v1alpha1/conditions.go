@@ -9,7 +9,8 @@ const (
 	// ConditionReady says whether the object does its work: this generation is valid, what it refers
 	// to exists, the egress policy admits the destination, and the dispatcher routes it, so that the
 	// next matching event will be delivered. It does not speak of the receiver's health. Written by
-	// the operator, on every kind. On a WebhookEventSource it says that the next change will be seen.
+	// the operator, on all kinds. On a WebhookEventSource it says that the next change will be seen, on a
+	// WebhookEventType that the next event of the type is checked.
 	//
 	// Reasons when True:    Succeeded.
 	// Reasons when False:   any reason of a condition below that is not True, and on an endpoint
@@ -22,23 +23,23 @@ const (
 
 	// ConditionReconciling is present, and True, while Ready may still change by itself: work is in
 	// progress, or something outside (a Secret, an endpoint, a grant, an address) is waited for.
-	// Written by the operator, on every kind.
+	// Written by the operator, on all kinds.
 	//
 	// Reasons when True: that of Ready.
 	ConditionReconciling = "Reconciling"
 
 	// ConditionStalled is present, and True, when only a change of the spec can help. Written by the
-	// operator, on every kind.
+	// operator, on all kinds.
 	//
 	// Reasons when True: that of Ready.
 	ConditionStalled = "Stalled"
 
 	// ConditionRouted says whether the dispatcher that owns the object has this generation in its
-	// routing table, with the Secrets that it needs. Written by the dispatcher, on endpoints and
-	// subscriptions.
+	// routing table, with the Secrets that it needs, or checks events by it. Written by the dispatcher, on
+	// endpoints, subscriptions and event types.
 	//
 	// Reasons when True:  Loaded.
-	// Reasons when False: CredentialsPending, InvalidSpec, EndpointNotRouted.
+	// Reasons when False: CredentialsPending, InvalidSpec, EndpointNotRouted, TypeConflict.
 	ConditionRouted = "Routed"
 )
 
@@ -91,7 +92,7 @@ const (
 	//
 	// Reasons when True:  Valid.
 	// Reasons when False: InvalidEventType, InvalidSource, InvalidFilter, FilterTooExpensive,
-	//                     InvalidTransform, TransformTooExpensive.
+	//                     InvalidTransform, TransformTooExpensive, FieldNotFound.
 	ConditionFilterValid = "FilterValid"
 
 	// ConditionDelivering says whether deliveries go out in time. It speaks of health, not of the
@@ -132,6 +133,42 @@ const (
 	// Reasons when False: Loading, WatchStalled, KindNotServed, Forbidden, Relisting,
 	//                     GapUnrecoverable, Suspended, InvalidSpec.
 	ConditionWatching = "Watching"
+)
+
+// Condition types of a WebhookEventType.
+const (
+	// ConditionSchemaValid says whether the schema can be used and the examples are valid by it. While it
+	// is False, events of the type are not checked. Written by the operator.
+	//
+	// Reasons when True:  Valid.
+	// Reasons when False: SchemaInvalid, RemoteRefNotAllowed, ExampleInvalid, TypeConflict.
+	ConditionSchemaValid = "SchemaValid"
+
+	// ConditionSubscriptionsCompatible says whether all that the filters and transforms of subscriptions
+	// read of the type exists in its schema, as far as that is known: FilterValid of a WebhookSubscription
+	// tells the same from the other side. It names the subscriptions, and does not change Ready. Absent
+	// while SchemaValid is not True. Written by the operator.
+	//
+	// Reasons when True:  Compatible.
+	// Reasons when False: FieldNotFound.
+	ConditionSubscriptionsCompatible = "SubscriptionsCompatible"
+)
+
+// Reasons of SchemaValid and SubscriptionsCompatible.
+const (
+	// ReasonSchemaInvalid means that the schema is no JSON Schema, or too large or too deep.
+	ReasonSchemaInvalid = "SchemaInvalid"
+	// ReasonRemoteRefNotAllowed means that the schema refers to something outside of itself.
+	ReasonRemoteRefNotAllowed = "RemoteRefNotAllowed"
+	// ReasonExampleInvalid means that one of the examples violates the schema.
+	ReasonExampleInvalid = "ExampleInvalid"
+	// ReasonTypeConflict means that an older WebhookEventType of the namespace names the same type.
+	ReasonTypeConflict = "TypeConflict"
+	// ReasonCompatible means that nothing that a subscription reads is missing in the schema.
+	ReasonCompatible = "Compatible"
+	// ReasonFieldNotFound means that a filter or a transform reads a field that the schemas of all the
+	// types that it is about do not have.
+	ReasonFieldNotFound = "FieldNotFound"
 )
 
 // Reasons of Ready, Reconciling, Stalled and Routed.

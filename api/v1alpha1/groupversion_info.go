@@ -20,6 +20,8 @@ const (
 	KindWebhookSubscription = "WebhookSubscription"
 	// KindWebhookEventSource is the kind of WebhookEventSource.
 	KindWebhookEventSource = "WebhookEventSource"
+	// KindWebhookEventType is the kind of WebhookEventType.
+	KindWebhookEventType = "WebhookEventType"
 )
 
 var (
@@ -43,6 +45,7 @@ func addKnownTypes(s *runtime.Scheme) error {
 		&WebhookEndpoint{}, &WebhookEndpointList{},
 		&WebhookSubscription{}, &WebhookSubscriptionList{},
 		&WebhookEventSource{}, &WebhookEventSourceList{},
+		&WebhookEventType{}, &WebhookEventTypeList{},
 	)
 	metav1.AddToGroupVersion(s, GroupVersion)
 	return nil

@@ -256,7 +256,7 @@ type KubernetesEvents struct {
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=8
-	Types []EventTypeName `json:"types,omitempty"`
+	Types []KubernetesEventType `json:"types,omitempty"`
 
 	// reasons are the reasons of Events to take, such as BackOff. At most 64. Omitted or empty: any.
 	//
@@ -289,10 +289,10 @@ const (
 	EventSeriesFinished EventSeries = "Finished"
 )
 
-// EventTypeName is the type of a Kubernetes Event.
+// KubernetesEventType is the type of a Kubernetes Event.
 //
 // +kubebuilder:validation:Enum=Normal;Warning
-type EventTypeName string
+type KubernetesEventType string
 
 // EventReason is the reason of a Kubernetes Event.
 //

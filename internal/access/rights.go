@@ -3,7 +3,7 @@
 
 package access
 
-// The rights that Posthorn's HTTP APIs ask for. Their resources are virtual: there are no such
+// The rights that Posthorn's HTTP APIs ask for. Most of their resources are virtual: there are no such
 // objects, only rules about them in Roles and ClusterRoles.
 var (
 	// PostEvents is the right to post events to a namespace.
@@ -14,6 +14,9 @@ var (
 	ReadDeliveryEvents = Attributes{
 		Verb: "get", Group: "log.posthorn.dev", Resource: "webhookdeliveries", Subresource: "event",
 	}
+	// ReadEventTypes is the right to read what a namespace's types of events look like, in the catalogue as
+	// with kubectl.
+	ReadEventTypes = Attributes{Verb: "get", Group: "posthorn.dev", Resource: "webhookeventtypes"}
 	// ReadMetrics is the right to scrape the metrics, by the path that Kubernetes' components use too.
 	ReadMetrics = Attributes{Verb: "get", Path: "/metrics"}
 )

@@ -115,6 +115,12 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.WebhookEventSourceSpecApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("WebhookEventSourceStatus"):
 		return &apiv1alpha1.WebhookEventSourceStatusApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("WebhookEventType"):
+		return &apiv1alpha1.WebhookEventTypeApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("WebhookEventTypeSpec"):
+		return &apiv1alpha1.WebhookEventTypeSpecApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("WebhookEventTypeStatus"):
+		return &apiv1alpha1.WebhookEventTypeStatusApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("WebhookSubscription"):
 		return &apiv1alpha1.WebhookSubscriptionApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("WebhookSubscriptionSpec"):

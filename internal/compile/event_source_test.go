@@ -82,7 +82,7 @@ func TestSource_TakesWhatTheSpecSays(t *testing.T) {
 		spec.When = &hookv1.When{Expression: "true", Emit: hookv1.EmitBoth, For: "5m"}
 		spec.Data = &hookv1.EventData{Form: hookv1.DataFormPatch, Redact: []hookv1.RedactPointer{"/spec"}}
 		spec.KubernetesEvents = &hookv1.KubernetesEvents{
-			Series: hookv1.EventSeriesFinished, Types: []hookv1.EventTypeName{"Warning"},
+			Series: hookv1.EventSeriesFinished, Types: []hookv1.KubernetesEventType{"Warning"},
 			Reasons: []hookv1.EventReason{"BackOff"}, RegardingKinds: []hookv1.RegardingKind{"Pod"},
 		}
 		spec.InitialObjects, spec.Suspend = hookv1.InitialObjectsEmit, &yes

@@ -44,6 +44,8 @@ type Base struct {
 	Now func() time.Time
 	// Random is where new keys come from.
 	Random io.Reader
+
+	memos memos
 }
 
 // kindOf names the kind of an object for metrics.
@@ -51,6 +53,8 @@ func kindOf(obj client.Object) string {
 	switch obj.(type) {
 	case *hookv1.WebhookEndpoint:
 		return hookv1.KindWebhookEndpoint
+	case *hookv1.WebhookEventType:
+		return hookv1.KindWebhookEventType
 	case *hookv1.WebhookEventSource:
 		return hookv1.KindWebhookEventSource
 	default:

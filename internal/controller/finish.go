@@ -249,7 +249,8 @@ func ownedByOperator(conditionType string) bool {
 	switch conditionType {
 	case hookv1.ConditionReady, hookv1.ConditionReconciling, hookv1.ConditionStalled,
 		hookv1.ConditionSigningKeyReady, hookv1.ConditionServiceResolved,
-		hookv1.ConditionEndpointResolved, hookv1.ConditionFilterValid, hookv1.ConditionExpressionValid:
+		hookv1.ConditionEndpointResolved, hookv1.ConditionFilterValid, hookv1.ConditionExpressionValid,
+		hookv1.ConditionSchemaValid, hookv1.ConditionSubscriptionsCompatible:
 		return true
 	}
 	return false

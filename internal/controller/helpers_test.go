@@ -156,6 +156,9 @@ func dispatch(ctx context.Context, obj conditioned, conditions ...metav1.Conditi
 	case *hookv1.WebhookSubscription:
 		apply = hookac.WebhookSubscription(obj.GetName(), obj.GetNamespace()).
 			WithStatus(hookac.WebhookSubscriptionStatus().WithConditions(list...))
+	case *hookv1.WebhookEventType:
+		apply = hookac.WebhookEventType(obj.GetName(), obj.GetNamespace()).
+			WithStatus(hookac.WebhookEventTypeStatus().WithConditions(list...))
 	}
 	Expect(admin.Status().Apply(ctx, apply, client.FieldOwner(hookv1.FieldManagerDispatcher))).To(Succeed())
 }
@@ -183,6 +186,10 @@ func route(ctx context.Context, obj conditioned) {
 		}).Should(Succeed())
 		dispatch(ctx, obj, isTrue(hookv1.ConditionRouted, hookv1.ReasonLoaded),
 			isTrue(hookv1.ConditionDestinationAllowed, hookv1.ReasonAllowed), isTrue(hookv1.ConditionCircuitClosed, hookv1.ReasonClosed))
+		return
+	}
+	if _, ok := obj.(*hookv1.WebhookEventType); ok {
+		dispatch(ctx, obj, isTrue(hookv1.ConditionRouted, hookv1.ReasonLoaded))
 		return
 	}
 	dispatch(ctx, obj, isTrue(hookv1.ConditionRouted, hookv1.ReasonLoaded), isTrue(hookv1.ConditionDelivering, hookv1.ReasonHealthy))

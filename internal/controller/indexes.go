@@ -10,6 +10,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	hookv1 "github.com/posthorn-dev/posthorn/api/v1alpha1"
+	"github.com/posthorn-dev/posthorn/internal/compile"
 )
 
 // Indexes of the cache, so that a change of one object finds those that it concerns.
@@ -22,11 +23,15 @@ const (
 	indexGrants = "grants"
 	// indexEndpoints finds subscriptions by namespace/name of the endpoints that they send to.
 	indexEndpoints = "referred.endpoints"
+	// indexNamedTypes finds subscriptions by a type of events that they name as a whole.
+	indexNamedTypes = "named.types"
+	// indexTypes finds the objects that describe a type of events.
+	indexTypes = "described.types"
 )
 
 // addIndexes registers the indexes. It must run before the caches start.
 func addIndexes(ctx context.Context, indexer client.FieldIndexer) error {
-	endpoint, subscription := &hookv1.WebhookEndpoint{}, &hookv1.WebhookSubscription{}
+	endpoint, subscription, eventType := &hookv1.WebhookEndpoint{}, &hookv1.WebhookSubscription{}, &hookv1.WebhookEventType{}
 	for _, index := range []struct {
 		obj    client.Object
 		field  string
@@ -36,6 +41,11 @@ func addIndexes(ctx context.Context, indexer client.FieldIndexer) error {
 		{endpoint, indexServices, func(o client.Object) []string { return serviceNames(o.(*hookv1.WebhookEndpoint)) }},
 		{endpoint, indexGrants, func(o client.Object) []string { return grantKinds(o.(*hookv1.WebhookEndpoint)) }},
 		{subscription, indexEndpoints, func(o client.Object) []string { return endpointNames(o.(*hookv1.WebhookSubscription)) }},
+		{subscription, indexNamedTypes, func(o client.Object) []string {
+			names, _ := compile.ExactTypes(o.(*hookv1.WebhookSubscription))
+			return names
+		}},
+		{eventType, indexTypes, func(o client.Object) []string { return []string{string(o.(*hookv1.WebhookEventType).Spec.Type)} }},
 	} {
 		if err := indexer.IndexField(ctx, index.obj, index.field, index.values); err != nil {
 			return fmt.Errorf("index %s: %w", index.field, err)

@@ -29,7 +29,9 @@ var (
 
 func init() {
 	metrics.Registry.MustRegister(statusWrites, keyChanges, dispatcherAway)
-	for _, kind := range []string{hookv1.KindWebhookEndpoint, hookv1.KindWebhookSubscription, hookv1.KindWebhookEventSource} {
+	for _, kind := range []string{
+		hookv1.KindWebhookEndpoint, hookv1.KindWebhookSubscription, hookv1.KindWebhookEventSource, hookv1.KindWebhookEventType,
+	} {
 		statusWrites.WithLabelValues(kind)
 	}
 	for _, change := range []keyChange{keyCreated, keyRotated, keyReplaced, keyExpired, keyReformed} {

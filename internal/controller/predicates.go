@@ -67,6 +67,19 @@ func ownEventSourceStatus(obj client.Object) hookv1.WebhookEventSourceStatus {
 	return status
 }
 
+// eventTypeChanged is the same for an event type: of what the dispatcher writes, when it was seen last is
+// nobody's business here.
+func eventTypeChanged(before, after client.Object) bool {
+	return specChanged(before, after) ||
+		!equality.Semantic.DeepEqual(ownEventTypeStatus(before), ownEventTypeStatus(after))
+}
+
+func ownEventTypeStatus(obj client.Object) hookv1.WebhookEventTypeStatus {
+	status := obj.(*hookv1.WebhookEventType).Status
+	status.LastSeenTime = nil
+	return status
+}
+
 // referredEndpointChanged reports a change of an endpoint that matters to its subscriptions: of the
 // spec, with the grant, and of Ready. That it counts its subscriptions must not wake them all.
 func referredEndpointChanged(before, after client.Object) bool {

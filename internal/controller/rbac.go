@@ -14,8 +14,8 @@ package controller
 //
 // Its own objects: read from the cache, and live before credentials are swept; statuses are applied.
 // +kubebuilder:rbac:groups=posthorn.dev,resources=webhookendpoints,verbs=get;list;watch
-// +kubebuilder:rbac:groups=posthorn.dev,resources=webhooksubscriptions;webhookeventsources,verbs=list;watch
-// +kubebuilder:rbac:groups=posthorn.dev,resources=webhookendpoints/status;webhooksubscriptions/status;webhookeventsources/status,verbs=patch
+// +kubebuilder:rbac:groups=posthorn.dev,resources=webhooksubscriptions;webhookeventsources;webhookeventtypes,verbs=list;watch
+// +kubebuilder:rbac:groups=posthorn.dev,resources=webhookendpoints/status;webhooksubscriptions/status;webhookeventsources/status;webhookeventtypes/status,verbs=patch
 //
 // Signing Secrets, users' Secrets, credentials for the dispatcher:
 // +kubebuilder:rbac:groups="",resources=secrets,verbs=get;list;watch;create;update;delete

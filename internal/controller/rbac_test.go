@@ -137,7 +137,7 @@ func newAuthor(ctx context.Context, namespace string) client.Client {
 	meta := metav1.ObjectMeta{Namespace: namespace, Name: "author"}
 	create(ctx, &corev1.ServiceAccount{ObjectMeta: meta})
 	create(ctx, &rbacv1.Role{ObjectMeta: meta, Rules: []rbacv1.PolicyRule{
-		{APIGroups: []string{hookv1.GroupName}, Resources: []string{"webhookendpoints", "webhooksubscriptions"}, Verbs: []string{"*"}},
+		{APIGroups: []string{hookv1.GroupName}, Resources: []string{"webhookendpoints", "webhooksubscriptions", "webhookeventtypes"}, Verbs: []string{"*"}},
 		{APIGroups: []string{""}, Resources: []string{"events"}, Verbs: []string{"list"}},
 	}})
 	create(ctx, &rbacv1.RoleBinding{

@@ -120,6 +120,7 @@ func setup(ctx context.Context, mgr ctrl.Manager, o Options) (*Base, error) {
 		(&WebhookSubscriptionReconciler{base}).setup(mgr, o.MaxConcurrent),
 		(&WebhookEventSourceReconciler{base}).setup(mgr, o.MaxConcurrent),
 		mgr.Add(base.Schemas),
+		(&WebhookEventTypeReconciler{base}).setup(mgr, o.MaxConcurrent),
 		mgr.Add(base.Dispatcher),
 		mgr.Add(&Sweeper{base}),
 	)

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -36,6 +37,9 @@ type subscriptionRun struct {
 func (r *WebhookSubscriptionReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
 	obj := &hookv1.WebhookSubscription{}
 	if err := r.Client.Get(ctx, req.NamespacedName, obj); err != nil {
+		if apierrors.IsNotFound(err) {
+			r.memos.reads.forget(req.NamespacedName)
+		}
 		return ctrl.Result{}, client.IgnoreNotFound(fmt.Errorf("get webhook subscription: %w", err))
 	}
 	if !obj.DeletionTimestamp.IsZero() {

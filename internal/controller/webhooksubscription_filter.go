@@ -15,7 +15,7 @@ import (
 
 // reconcileFilter owns FilterValid: it compiles the subscription as the dispatcher will. What does not
 // compile for another cause than the filter shows in Ready alone.
-func (r *WebhookSubscriptionReconciler) reconcileFilter(_ context.Context, run *subscriptionRun) error {
+func (r *WebhookSubscriptionReconciler) reconcileFilter(ctx context.Context, run *subscriptionRun) error {
 	_, err := compile.Subscription(run.obj, r.Defaults)
 	var e *compile.Error
 	switch {
@@ -32,6 +32,15 @@ func (r *WebhookSubscriptionReconciler) reconcileFilter(_ context.Context, run *
 	}
 	if run.effective, err = compile.EffectiveSubscription(run.obj, r.Defaults); err != nil {
 		run.effective = nil
+	}
+	// The dispatcher goes on with the subscription: what is missing in an event does not match, as ever. And it may
+	// come right by itself, when the type changes.
+	switch missing, err := r.checkFields(ctx, run.obj); {
+	case err != nil:
+		return err
+	case missing != nil:
+		return run.judge(hookv1.ConditionFilterValid, waitingf(hookv1.ReasonFieldNotFound,
+			"%s: correct it, or add the field to the schema", missing.Error()))
 	}
 	run.met(hookv1.ConditionFilterValid, hookv1.ReasonValid, "Event types, sources, filter and transform compile")
 	return nil

@@ -27,6 +27,8 @@ func (r *WebhookSubscriptionReconciler) setup(mgr ctrl.Manager, concurrent int) 
 		For(&hookv1.WebhookSubscription{}, builder.WithPredicates(updated(subscriptionChanged))).
 		Watches(&hookv1.WebhookEndpoint{}, handler.EnqueueRequestsFromMapFunc(r.ofEndpoint),
 			builder.WithPredicates(updated(referredEndpointChanged))).
+		Watches(&hookv1.WebhookEventType{}, handler.EnqueueRequestsFromMapFunc(r.ofEventType),
+			builder.WithPredicates(updated(generationChanged))).
 		WatchesMetadata(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(r.ofNamespace),
 			builder.WithPredicates(updated(labelsChanged))).
 		WatchesRawSource(source.Channel(r.Dispatcher.Listen(), handler.EnqueueRequestsFromMapFunc(r.all))).
@@ -42,6 +44,12 @@ func (r *WebhookSubscriptionReconciler) ofEndpoint(ctx context.Context, obj clie
 // more.
 func (r *WebhookSubscriptionReconciler) ofNamespace(ctx context.Context, obj client.Object) []reconcile.Request {
 	return r.find(ctx, client.InNamespace(obj.GetName()))
+}
+
+// ofEventType finds the subscriptions that name a type, whose expressions are checked by its schema.
+func (r *WebhookSubscriptionReconciler) ofEventType(ctx context.Context, obj client.Object) []reconcile.Request {
+	return r.find(ctx, client.InNamespace(obj.GetNamespace()),
+		client.MatchingFields{indexNamedTypes: string(obj.(*hookv1.WebhookEventType).Spec.Type)})
 }
 
 func (r *WebhookSubscriptionReconciler) all(ctx context.Context, _ client.Object) []reconcile.Request {

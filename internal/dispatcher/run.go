@@ -82,8 +82,9 @@ func (p *process) work(ctx context.Context) {
 	p.start(&p.routing, func() error { return p.network.run(ctx) })
 	p.start(&p.routing, func() error { return p.router.Run(ctx) })
 	p.start(&p.routing, func() error { return p.core.Failure(ctx) })
+	p.start(&p.routing, func() error { return p.types.watch(ctx) })
 	p.start(&p.serving, func() error { return p.watchSources(ctx) })
-	p.start(&p.serving, func() error { return p.ingestServer.serve(routes(p.ingest, p.api)) })
+	p.start(&p.serving, func() error { return p.ingestServer.serve(routes(p.ingest, p.api, p.typesAPI)) })
 	p.start(&p.probes, func() error { return p.metricsServer.serve(metricsHandler(&p.o, p.registry, p.doors)) })
 }
 

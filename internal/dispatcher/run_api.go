@@ -56,12 +56,14 @@ func newDoors(o *RunOptions, cluster *rest.Config, registry prometheus.Registere
 
 // newIngest returns what takes events for the dispatcher.
 func newIngest(
-	o *RunOptions, rates config.Ingest, log *eventlog.Log, d *Dispatcher, in doors, registry prometheus.Registerer,
+	o *RunOptions, rates config.Ingest, log *eventlog.Log, d *Dispatcher, types ingest.Types, in doors,
+	registry prometheus.Registerer,
 ) (*ingest.Handler, error) {
 	options := ingest.Options{
 		Log:                  log,
 		AllowUnauthenticated: o.AllowUnauthenticatedIngest,
 		Quota:                newQuota(d, rates),
+		Types:                types,
 		Ready:                d.Accepting,
 		Registerer:           registry,
 		Logger:               o.Logger,
@@ -83,6 +85,15 @@ func newLogAPI(o *RunOptions, log *eventlog.Log, d *Dispatcher, in doors) (*loga
 	})
 }
 
+// newTypesAPI returns what shows the catalogue of event types.
+func newTypesAPI(types *eventTypes, in doors) (*logapi.TypesHandler, error) {
+	return logapi.NewTypes(logapi.TypesOptions{
+		Types:   types.of,
+		Anybody: in.api.Anybody(),
+		Access:  in.api.Gate(access.ReadEventTypes),
+	})
+}
+
 // circuitViews are the circuits in the form of the log API.
 func (d *Dispatcher) circuitViews(namespace string) []logapi.CircuitView {
 	circuits := d.Circuits(namespace)
@@ -96,11 +107,12 @@ func (d *Dispatcher) circuitViews(namespace string) []logapi.CircuitView {
 	return views
 }
 
-// routes puts ingest and the log API behind one address.
-func routes(in *ingest.Handler, api *logapi.Handler) http.Handler {
+// routes puts ingest, the log API and the catalogue behind one address.
+func routes(in *ingest.Handler, api *logapi.Handler, types *logapi.TypesHandler) http.Handler {
 	mux := http.NewServeMux()
 	in.Mount(mux)
 	api.Mount(mux)
+	types.Mount(mux)
 	mux.Handle("/", problem.NotFound.New("There is nothing at this path: "+
 		"events are posted to /v1/namespaces/{namespace}/events."))
 	return mux

@@ -44,11 +44,14 @@ type process struct {
 	network *network
 	router  *routing.Router
 	writer  *status.Writer
+	types   *eventTypes
 	lease   *status.Lease
 	core    *Dispatcher
 	ingest  *ingest.Handler
 	api     *logapi.Handler
 	sources *source.Runner
+
+	typesAPI *logapi.TypesHandler
 
 	// recovered says that ingest knows the recent events.
 	recovered atomic.Bool
@@ -150,6 +153,7 @@ func (p *process) connect(ctx context.Context) (err error) {
 	if p.writer, err = status.New(status.Options{Config: p.cluster, Reader: p.router.Reader(), Log: p.o.Logger}); err != nil {
 		return fmt.Errorf("create status writer: %w", err)
 	}
+	p.types = newEventTypes(p.writer)
 	identity, err := os.Hostname() // a pod's name is its host's
 	if err != nil {
 		return fmt.Errorf("read host name: %w", err)
@@ -165,10 +169,13 @@ func (p *process) connect(ctx context.Context) (err error) {
 
 // openAPI makes what is served over HTTP, and what makes events of the cluster's resources: both go through ingest.
 func (p *process) openAPI() (err error) {
-	if p.ingest, err = newIngest(&p.o, p.platform.Ingest, p.log, p.core, p.doors, p.registry); err != nil {
+	if p.ingest, err = newIngest(&p.o, p.platform.Ingest, p.log, p.core, p.types, p.doors, p.registry); err != nil {
 		return err
 	}
 	if p.api, err = newLogAPI(&p.o, p.log, p.core, p.doors); err != nil {
+		return err
+	}
+	if p.typesAPI, err = newTypesAPI(p.types, p.doors); err != nil {
 		return err
 	}
 	p.sources, err = source.New(source.Options{
@@ -194,9 +201,10 @@ func (p *process) close() {
 	p.log.Close()
 }
 
-// load gives the dispatcher a routing table, the first one once it is known where nothing may be sent. It
+// load gives ingest the types, and the dispatcher a routing table, the first one once it is known where nothing may be sent. It
 // tries until it is taken, since the next table does not hold what this one says is new.
 func (p *process) load(ctx context.Context, u routing.Update) {
+	p.types.load(u)
 	if !p.network.await(ctx) {
 		return
 	}

@@ -100,11 +100,17 @@ func (h *Handler) take(w http.ResponseWriter, r *http.Request) (*answer, error) 
 		h.metrics.refused.Inc()
 		return nil, err
 	}
+	types := h.typesOf(m.namespace)
+	if err = h.check(types, events, m.mode == modeBatch); err != nil {
+		h.metrics.refused.Add(float64(len(events)))
+		return nil, err
+	}
 	answer, err := h.accept(r.Context(), m, events)
 	if err != nil {
 		h.metrics.refused.Add(float64(len(events)))
 		return nil, err
 	}
+	see(types, events)
 	h.metrics.accepted.Add(float64(len(events) - answer.duplicates))
 	h.metrics.duplicate.Add(float64(answer.duplicates))
 	h.metrics.bytes.Add(float64(len(m.body)))
@@ -125,6 +131,9 @@ func (h *Handler) admitRequest(r *http.Request) (*message, error) {
 	}
 	m := &message{target: t, header: r.Header}
 	if m.origin, err = h.authenticate(r, t.namespace); err != nil {
+		return nil, err
+	}
+	if err := h.typesKnown(t.namespace); err != nil {
 		return nil, err
 	}
 	if m.mode, err = modeOf(t, r.Header); err != nil {

@@ -26,6 +26,8 @@ type metrics struct {
 	duplicate     prometheus.Counter
 	refused       prometheus.Counter
 	bytes         prometheus.Counter
+	violating     prometheus.Counter
+	warned        prometheus.Counter
 	duration      prometheus.Histogram
 	windowEntries prometheus.Gauge
 	evictions     prometheus.Counter
@@ -41,11 +43,17 @@ func newMetrics(registerer prometheus.Registerer) *metrics {
 		Name: "posthorn_ingest_events_total",
 		Help: "Events by result: accepted (stored), duplicate (stored before), refused (a refused request without readable events counts as one).",
 	}, []string{"result"})
+	violations := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "posthorn_ingest_schema_violations_total",
+		Help: "Events whose data violates the schema of their type, by what became of them: refused (Enforce) or accepted (Warn).",
+	}, []string{"result"})
 	m := &metrics{
 		requests:  map[int]prometheus.Counter{},
 		accepted:  events.WithLabelValues("accepted"),
 		duplicate: events.WithLabelValues("duplicate"),
 		refused:   events.WithLabelValues("refused"),
+		violating: violations.WithLabelValues("refused"),
+		warned:    violations.WithLabelValues("accepted"),
 		bytes: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "posthorn_ingest_bytes_total",
 			Help: "Bytes of the bodies of accepted requests.",
@@ -68,7 +76,7 @@ func newMetrics(registerer prometheus.Registerer) *metrics {
 		m.requests[code] = requests.WithLabelValues(strconv.Itoa(code))
 	}
 	if registerer != nil {
-		registerer.MustRegister(requests, events, m.bytes, m.duration, m.windowEntries, m.evictions)
+		registerer.MustRegister(requests, events, violations, m.bytes, m.duration, m.windowEntries, m.evictions)
 	}
 	return m
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/posthorn-dev/posthorn/internal/catalogue"
 	"github.com/posthorn-dev/posthorn/internal/eventlog"
 )
 
@@ -49,6 +50,13 @@ type Quota interface {
 	Return(namespace string, bytes int)
 }
 
+// Types knows the types that events are checked by.
+type Types interface {
+	// Namespace returns the types that a namespace describes, by type; nil when it describes none. It
+	// reports false while they are not known, after a start. The map must not be changed.
+	Namespace(name string) (types map[string]*catalogue.Type, known bool)
+}
+
 // Defaults of Options.
 const (
 	// DefaultWindow is how long the source and id of an event are remembered, and the least that
@@ -74,6 +82,8 @@ type Options struct {
 	AllowUnauthenticated bool
 	// Quota limits the storage of a namespace; nil means no limit but that of the log.
 	Quota Quota
+	// Types are what events are checked by; nil means that none is.
+	Types Types
 	// Ready returns nil when events can be taken, or why not, which producers read in the answer of
 	// 503. Nil means always.
 	Ready func() error

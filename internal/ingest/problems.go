@@ -21,6 +21,7 @@ var (
 	kindEncoding     = problem.Kind{Name: "unsupported-content-encoding", Title: "Unsupported content encoding", Status: http.StatusUnsupportedMediaType}
 	kindKeyReused    = problem.Kind{Name: "idempotency-key-reused", Title: "Idempotency key used before", Status: http.StatusUnprocessableEntity}
 	kindUnacceptable = problem.Kind{Name: "unprocessable-event", Title: "Event cannot be taken", Status: http.StatusUnprocessableEntity}
+	kindViolation    = problem.Kind{Name: "schema-violation", Title: "Data violates its schema", Status: http.StatusUnprocessableEntity}
 	kindOverShare    = problem.Kind{Name: "over-share", Title: "Namespace over its share", Status: http.StatusTooManyRequests}
 )
 

@@ -119,6 +119,8 @@ type refusal struct {
 	Detail    string `json:"detail"`
 	Index     *int   `json:"index"`
 	Attribute string `json:"attribute"`
+	// Violations are those of the data at fault.
+	Violations []problem.Violation `json:"violations"`
 }
 
 // reply is what came back.

@@ -5,6 +5,8 @@
 // letters, the event of a delivery, and the circuit breakers. Answers are JSON, errors problem+json;
 // docs/reference/delivery-log.md describes both for users.
 //
+// Beside it stands the catalogue of event types, which is about events too, and read by the same people.
+//
 // Each request needs a right in the namespace that it asks about. What is in the log, and that it
 // holds no secret, is decided where it is written.
 package logapi

@@ -51,10 +51,21 @@ type Problem struct {
 	Index int
 	// Attribute names the attribute, header or parameter at fault; empty when there is no single one.
 	Attribute string
+	// Violations are the places in the element at fault that are not as they should be; empty where that
+	// is not what is wrong.
+	Violations []Violation
 	// RetryAfter is when the same request may succeed; rounded up to seconds, and left out when 0.
 	RetryAfter time.Duration
 	// Header holds further headers of the answer, such as Allow or WWW-Authenticate.
 	Header http.Header
+}
+
+// Violation is one place that is not as it should be.
+type Violation struct {
+	// Pointer is the JSON Pointer (RFC 6901) to the place; empty for the whole.
+	Pointer string `json:"pointer"`
+	// Detail says what is wrong there.
+	Detail string `json:"detail"`
 }
 
 // Error returns title and detail.

@@ -11,19 +11,20 @@ import (
 	"time"
 )
 
-// document is the JSON form of a problem: the members of RFC 9457 and two extensions.
+// document is the JSON form of a problem: the members of RFC 9457 and three extensions.
 type document struct {
-	Type      string `json:"type"`
-	Title     string `json:"title"`
-	Status    int    `json:"status"`
-	Detail    string `json:"detail,omitempty"`
-	Index     *int   `json:"index,omitempty"`
-	Attribute string `json:"attribute,omitempty"`
+	Type       string      `json:"type"`
+	Title      string      `json:"title"`
+	Status     int         `json:"status"`
+	Detail     string      `json:"detail,omitempty"`
+	Index      *int        `json:"index,omitempty"`
+	Attribute  string      `json:"attribute,omitempty"`
+	Violations []Violation `json:"violations,omitempty"`
 }
 
 // Write answers with the problem.
 func (p *Problem) Write(w http.ResponseWriter) {
-	d := document{Type: p.Type(), Title: p.Title, Status: p.Status, Detail: p.Detail, Attribute: p.Attribute}
+	d := document{Type: p.Type(), Title: p.Title, Status: p.Status, Detail: p.Detail, Attribute: p.Attribute, Violations: p.Violations}
 	if p.Index > NoIndex {
 		d.Index = &p.Index
 	}

@@ -58,7 +58,9 @@ func (o *Options) validate() error {
 // from starting while it is away.
 func newMapper() meta.RESTMapper {
 	m := meta.NewDefaultRESTMapper(nil)
-	for _, kind := range []string{hookv1.KindWebhookEndpoint, hookv1.KindWebhookSubscription, hookv1.KindWebhookEventSource} {
+	for _, kind := range []string{
+		hookv1.KindWebhookEndpoint, hookv1.KindWebhookSubscription, hookv1.KindWebhookEventSource, hookv1.KindWebhookEventType,
+	} {
 		m.Add(hookv1.GroupVersion.WithKind(kind), meta.RESTScopeNamespace)
 		// A cache of single namespaces also asks for the scope of lists.
 		m.Add(hookv1.GroupVersion.WithKind(kind+"List"), meta.RESTScopeNamespace)
@@ -108,6 +110,7 @@ func newCache(o Options) (cache.Cache, error) {
 			&hookv1.WebhookEndpoint{}:     tenants,
 			&hookv1.WebhookSubscription{}: tenants,
 			&hookv1.WebhookEventSource{}:  tenants,
+			&hookv1.WebhookEventType{}:    tenants,
 			&corev1.Secret{}: {Namespaces: map[string]cache.Config{o.Namespace: {
 				LabelSelector: labels.SelectorFromSet(labels.Set{hookv1.LabelUse: hookv1.LabelUseValue}),
 				FieldSelector: fields.OneTermEqualSelector("type", hookv1.SecretTypeEndpointCredentials),

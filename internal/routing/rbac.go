@@ -7,5 +7,5 @@ package routing
 // Posthorn's own namespace, where the operator puts what endpoints need. It may read no other Secret.
 // Informers list and watch; they never get.
 //
-// +kubebuilder:rbac:groups=posthorn.dev,resources=webhookendpoints;webhooksubscriptions,verbs=list;watch
+// +kubebuilder:rbac:groups=posthorn.dev,resources=webhookendpoints;webhooksubscriptions;webhookeventtypes,verbs=list;watch
 // +kubebuilder:rbac:groups="",namespace=posthorn-system,resources=secrets,verbs=list;watch

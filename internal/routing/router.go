@@ -120,6 +120,7 @@ func (r *Router) subscribe(ctx context.Context) error {
 		hookv1.KindWebhookEndpoint:     &hookv1.WebhookEndpoint{},
 		hookv1.KindWebhookSubscription: &hookv1.WebhookSubscription{},
 		hookv1.KindWebhookEventSource:  &hookv1.WebhookEventSource{},
+		hookv1.KindWebhookEventType:    &hookv1.WebhookEventType{},
 		kindSecret:                     &corev1.Secret{},
 	} {
 		informer, err := r.cache.GetInformer(ctx, object, cache.BlockUntilSynced(false))
@@ -161,6 +162,13 @@ func (r *Router) markAll(ctx context.Context) error {
 	for i := range sources.Items {
 		r.changes.markObject(hookv1.KindWebhookEventSource, &sources.Items[i])
 	}
+	var types hookv1.WebhookEventTypeList
+	if err := r.cache.List(ctx, &types); err != nil {
+		return fmt.Errorf("list event types: %w", err)
+	}
+	for i := range types.Items {
+		r.changes.markObject(hookv1.KindWebhookEventType, &types.Items[i])
+	}
 	r.changes.touch()
 	return nil
 }
@@ -185,6 +193,12 @@ func (r *Router) apply(ctx context.Context) (bool, error) {
 			changed = changed || took
 		case hookv1.KindWebhookEventSource:
 			took, err := r.applySource(ctx, c.name)
+			if err != nil {
+				return false, err
+			}
+			changed = changed || took
+		case hookv1.KindWebhookEventType:
+			took, err := r.applyEventType(ctx, c.name)
 			if err != nil {
 				return false, err
 			}

@@ -339,7 +339,7 @@ func TestRun_NeedsTheRightsOfItsMarkersAndNoMore(t *testing.T) {
 	subjects := []rbacv1.Subject{{Kind: "ServiceAccount", Namespace: w.namespace, Name: "dispatcher"}}
 	meta := metav1.ObjectMeta{Name: "routing-" + w.namespace}
 	w.create(&rbacv1.ClusterRole{ObjectMeta: meta, Rules: []rbacv1.PolicyRule{{
-		APIGroups: []string{hookv1.GroupName}, Resources: []string{"webhookendpoints", "webhooksubscriptions"}, Verbs: read,
+		APIGroups: []string{hookv1.GroupName}, Resources: []string{"webhookendpoints", "webhooksubscriptions", "webhookeventtypes"}, Verbs: read,
 	}}})
 	w.create(&rbacv1.ClusterRoleBinding{
 		ObjectMeta: meta, Subjects: subjects,

@@ -21,6 +21,7 @@ type store struct {
 	defaults      compile.Defaults
 	endpoints     map[delivery.Name]*endpointEntry
 	subscriptions map[delivery.Name]*subscriptionEntry
+	eventTypes    map[delivery.Name]*eventTypeEntry
 	sources       map[delivery.Name]*sourceEntry
 }
 
@@ -56,6 +57,7 @@ func newStore(d compile.Defaults) *store {
 		endpoints:     map[delivery.Name]*endpointEntry{},
 		subscriptions: map[delivery.Name]*subscriptionEntry{},
 		sources:       map[delivery.Name]*sourceEntry{},
+		eventTypes:    map[delivery.Name]*eventTypeEntry{},
 	}
 }
 
@@ -208,7 +210,7 @@ func (s *store) dropSubscription(name delivery.Name) bool {
 func (s *store) update() Update {
 	endpoints := make([]*delivery.Endpoint, 0, len(s.endpoints))
 	subscriptions := make([]*delivery.Subscription, 0, len(s.subscriptions))
-	var invalid []Invalid
+	types, invalid := s.types()
 	for _, e := range s.endpoints {
 		if e.invalid != nil {
 			invalid = append(invalid, *e.invalid)
@@ -239,7 +241,7 @@ func (s *store) update() Update {
 		}
 		return compareNames(a.Name, b.Name)
 	})
-	return Update{Table: NewTable(endpoints, subscriptions), Invalid: invalid, Sources: sources}
+	return Update{Table: NewTable(endpoints, subscriptions), Types: types, Invalid: invalid, Sources: sources}
 }
 
 // sameInvalid reports whether two refusals, either of which may be absent, are equal.

@@ -4,6 +4,7 @@
 package routing
 
 import (
+	"github.com/posthorn-dev/posthorn/internal/catalogue"
 	"github.com/posthorn-dev/posthorn/internal/compile"
 	"github.com/posthorn-dev/posthorn/internal/delivery"
 )
@@ -12,6 +13,8 @@ import (
 type Update struct {
 	// Table holds what can be routed.
 	Table *Table
+	// Types are the descriptions of types that events are checked by.
+	Types *catalogue.Table
 	// Invalid lists the objects that exist and are not in the table, in the order of kind and name.
 	// They are not deleted: what waits for them goes on waiting.
 	Invalid []Invalid
@@ -27,7 +30,7 @@ type Invalid struct {
 	// UID and Generation are those of the object that was looked at.
 	UID        string
 	Generation int64
-	// Reason is one of the reasons of the condition Routed: CredentialsPending or InvalidSpec.
+	// Reason is one of the reasons of the condition Routed: CredentialsPending, InvalidSpec or TypeConflict.
 	Reason string
 	// Message is one sentence for a user, without secrets and addresses.
 	Message string

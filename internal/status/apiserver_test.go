@@ -253,7 +253,7 @@ func TestAPIServer_TheRightsOfTheMarkersAreEnough(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	config := w.account([]rbacv1.PolicyRule{
-		{APIGroups: []string{hookv1.GroupName}, Resources: []string{"webhookendpoints/status", "webhooksubscriptions/status"}, Verbs: []string{"patch"}},
+		{APIGroups: []string{hookv1.GroupName}, Resources: []string{"webhookendpoints/status", "webhooksubscriptions/status", "webhookeventtypes/status"}, Verbs: []string{"patch"}},
 		{APIGroups: []string{"events.k8s.io"}, Resources: []string{"events"}, Verbs: []string{"create", "patch"}},
 	}, []rbacv1.PolicyRule{
 		{APIGroups: []string{"coordination.k8s.io"}, Resources: []string{"leases"}, ResourceNames: []string{LeaseName}, Verbs: []string{"create", "patch"}},

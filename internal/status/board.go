@@ -23,7 +23,7 @@ type key struct {
 	name delivery.Name
 }
 
-// facts are EndpointFacts, SubscriptionFacts or SourceFacts.
+// facts are EndpointFacts, SubscriptionFacts, SourceFacts or EventTypeFacts.
 type facts interface {
 	// about returns the object's UID.
 	about() string

@@ -21,6 +21,9 @@ func routedCondition(kind, name string, generation int64, isRouted bool, reason,
 	case isRouted:
 		c.Status, c.Reason = metav1.ConditionTrue, hookv1.ReasonLoaded
 		c.Message = fmt.Sprintf("The dispatcher routes this generation of %s %s.", kind, name)
+		if kind == hookv1.KindWebhookEventType {
+			c.Message = fmt.Sprintf("The dispatcher checks events by this generation of %s %s.", kind, name)
+		}
 	case c.Reason == "":
 		c.Reason = hookv1.ReasonCredentialsPending
 		if kind == hookv1.KindWebhookSubscription {

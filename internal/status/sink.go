@@ -78,6 +78,8 @@ func (s apiSink) version(ctx context.Context, k key, uid string) (string, error)
 		obj = &hookv1.WebhookSubscription{}
 	case hookv1.KindWebhookEventSource:
 		obj = &hookv1.WebhookEventSource{}
+	case hookv1.KindWebhookEventType:
+		obj = &hookv1.WebhookEventType{}
 	}
 	switch err := s.reader.Get(ctx, client.ObjectKey(k.name), obj); {
 	case apierrors.IsNotFound(err) || err == nil && string(obj.GetUID()) != uid:
@@ -125,6 +127,12 @@ func applyConfiguration(k key, version string, s *state) (runtime.ApplyConfigura
 			return nil, err
 		}
 		return applyv1.WebhookEventSource(k.name.Name, k.name.Namespace).WithResourceVersion(version).WithStatus(status), nil
+	case hookv1.KindWebhookEventType:
+		status := applyv1.WebhookEventTypeStatus()
+		if err := convert(s.eventTypeStatus(), status); err != nil {
+			return nil, err
+		}
+		return applyv1.WebhookEventType(k.name.Name, k.name.Namespace).WithResourceVersion(version).WithStatus(status), nil
 	default:
 		return nil, fmt.Errorf("write status: unknown kind %q", k.kind)
 	}

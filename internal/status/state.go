@@ -14,7 +14,7 @@ import (
 	hookv1 "github.com/posthorn-dev/posthorn/api/v1alpha1"
 )
 
-// state is all that the dispatcher says of one object, of whichever kind: its own part of the status.
+// state is all that the dispatcher says of one object, of any kind: its own part of the status.
 type state struct {
 	// Conditions are the dispatcher's, in a fixed order.
 	Conditions []metav1.Condition
@@ -32,6 +32,8 @@ type state struct {
 
 	// Source is of an event source only: its figures.
 	Source *hookv1.WebhookEventSourceStatus
+	// LastSeen is of an event type only.
+	LastSeen *metav1.Time
 }
 
 // ownConditions are the types that the dispatcher writes, in the order in which they are shown.
@@ -83,6 +85,16 @@ func (s *state) subscriptionStatus() hookv1.WebhookSubscriptionStatus {
 	return hookv1.WebhookSubscriptionStatus{
 		Conditions: s.Conditions, Deliveries: s.Deliveries, RecentFailures: s.RecentFailures,
 	}
+}
+
+// storedEventType returns the dispatcher's part of the status of an event type.
+func storedEventType(s *hookv1.WebhookEventTypeStatus) *state {
+	return &state{Conditions: own(s.Conditions), LastSeen: s.LastSeenTime}
+}
+
+// eventTypeStatus is the reverse of storedEventType.
+func (s *state) eventTypeStatus() hookv1.WebhookEventTypeStatus {
+	return hookv1.WebhookEventTypeStatus{Conditions: s.Conditions, LastSeenTime: s.LastSeen}
 }
 
 // own returns the dispatcher's conditions in their order.

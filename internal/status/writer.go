@@ -83,6 +83,17 @@ func (w *Writer) UpdateSubscription(f SubscriptionFacts) {
 	})
 }
 
+// UpdateEventType takes in what is known of an event type, as UpdateEndpoint does.
+func (w *Writer) UpdateEventType(f EventTypeFacts) {
+	w.update(key{hookv1.KindWebhookEventType, f.Name}, &f, func() (*state, string) {
+		var obj hookv1.WebhookEventType
+		if err := w.reader.Get(context.Background(), client.ObjectKey(f.Name), &obj); err != nil {
+			return nil, ""
+		}
+		return storedEventType(&obj.Status), string(obj.UID)
+	})
+}
+
 func (w *Writer) update(k key, f facts, read func() (*state, string)) {
 	w.board.update(k, f, time.Now(), read)
 }
@@ -97,7 +108,13 @@ func (w *Writer) ForgetSubscription(name delivery.Name) {
 	w.board.forget(key{hookv1.KindWebhookSubscription, name})
 }
 
+// ForgetEventType drops an event type that is gone: nothing more is written to it.
+func (w *Writer) ForgetEventType(name delivery.Name) {
+	w.board.forget(key{hookv1.KindWebhookEventType, name})
+}
+
 func (f *EndpointFacts) about() string     { return f.UID }
+func (f *EventTypeFacts) about() string    { return f.UID }
 func (f *SubscriptionFacts) about() string { return f.UID }
 
 // Run writes until ctx ends, and then returns nil. What could not be written then is written after the

@@ -461,11 +461,11 @@ func TestChart_Values(t *testing.T) {
 				// It is a namespace of tenants here, and that of the API server's endpoints.
 				"Role/default/posthorn-dispatcher": {
 					"endpointslices", "events", "serviceaccounts", "webhookendpoints", "webhookendpoints/status",
-					"webhookeventsources", "webhookeventsources/status", "webhooksubscriptions", "webhooksubscriptions/status",
+					"webhookeventsources", "webhookeventsources/status", "webhookeventtypes", "webhookeventtypes/status", "webhooksubscriptions", "webhooksubscriptions/status",
 				},
 				"Role/team-a/posthorn-dispatcher": {
 					"events", "serviceaccounts", "webhookendpoints", "webhookendpoints/status",
-					"webhookeventsources", "webhookeventsources/status", "webhooksubscriptions", "webhooksubscriptions/status",
+					"webhookeventsources", "webhookeventsources/status", "webhookeventtypes", "webhookeventtypes/status", "webhooksubscriptions", "webhooksubscriptions/status",
 				},
 				"Role/" + namespace + "/posthorn-dispatcher": {"leases", "secrets"},
 				"Role/" + namespace + "/posthorn-operator":   {"configmaps", "events", "leases", "secrets"},

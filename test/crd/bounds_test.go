@@ -60,6 +60,14 @@ endpointRef: {name: a}
 eventTypes: [com.example.*]
 retry: {type: Exponential, exponential: {initial: 5s, max: 1h, multiplier: 2, attempts: 10, jitterPercent: 20}}`,
 	},
+	"WebhookEventType": {
+		`
+type: com.example.order.created
+description: An order was created.
+schema: {type: object}
+enforcement: Warn
+examples: [{total: 1}]`,
+	},
 }
 
 // breach is a value out of the bounds that a schema sets.

@@ -52,6 +52,14 @@ spec:
   retry:
     type: Exponential
     exponential: {initial: 5s, max: 1h, attempts: 5}
+---
+apiVersion: posthorn.dev/v1alpha1
+kind: WebhookEventType
+metadata:
+  name: order
+spec:
+  type: com.example.order
+  schema: {type: object}
 `
 
 var _ = DescribeTable("Manifests without any field that has a default",
@@ -73,6 +81,8 @@ var _ = DescribeTable("Manifests without any field that has a default",
 		}
 		applyStatus(ctx, hookv1.FieldManagerOperator, applyv1.WebhookSubscription("orders", own).WithStatus(
 			applyv1.WebhookSubscriptionStatus().WithObservedGeneration(1)))
+		applyStatus(ctx, hookv1.FieldManagerOperator, applyv1.WebhookEventType("order", own).WithStatus(
+			applyv1.WebhookEventTypeStatus().WithObservedGeneration(1)))
 		before := versions(ctx, own)
 		Expect(run("diff")).To(BeEmpty())
 		run("apply")

@@ -21,6 +21,7 @@ import (
 var specPages = map[string]string{
 	"WebhookEndpoint":     "../../docs/spec/webhookendpoints.md",
 	"WebhookSubscription": "../../docs/spec/webhooksubscriptions.md",
+	"WebhookEventType":    "../../docs/spec/webhookeventtypes.md",
 }
 
 // yamlBlock is a manifest, or a part of one that begins with spec.
@@ -61,9 +62,9 @@ var _ = Describe("The spec pages", func() {
 		Expect(err).NotTo(HaveOccurred())
 		names := regexp.MustCompile(`(?m)^\t(?:Condition|Reason)\w+ += "(\w+)"`).FindAllStringSubmatch(string(source), -1)
 		Expect(len(names)).To(BeNumerically(">", 50))
-		both := page("WebhookEndpoint") + page("WebhookSubscription")
+		all := page("WebhookEndpoint") + page("WebhookSubscription") + page("WebhookEventType")
 		for _, name := range names {
-			Expect(both).To(ContainSubstring("`" + name[1] + "`"))
+			Expect(all).To(ContainSubstring("`" + name[1] + "`"))
 		}
 	})
 })
@@ -91,6 +92,8 @@ func completed(kind string, spec map[string]any) map[string]any {
 	case "WebhookSubscription":
 		add("endpointRef", map[string]any{"name": "billing"})
 		add("eventTypes", []any{"*"})
+	case "WebhookEventType":
+		add("type", "com.example.order.created")
 	}
 	return spec
 }

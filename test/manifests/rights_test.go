@@ -16,7 +16,9 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 
@@ -54,6 +56,7 @@ func TestDispatcherRole_HasEveryVerbThatIsUsedAndNoOther(t *testing.T) {
 	first := startDispatcher(t, "KUBE_FEATURE_WatchListClient=false")
 	producer := subscribe(t, receiver.URL("billing"))
 	producer.Address = first.Ingest
+	describeType(t, producer.Namespace)
 	post(t, producer, "1")
 	awaitRequests(t, receiver, 1)
 	if err := first.Stop(); err != nil {
@@ -173,6 +176,32 @@ func subscribe(t *testing.T, url string) *platform.Producer {
 		t.Fatal(err)
 	}
 	return &platform.Producer{Namespace: namespace, Token: token}
+}
+
+// describeType describes the type that post sends, and waits until events are checked by it.
+func describeType(t *testing.T, namespace string) {
+	t.Helper()
+	obj := &hookv1.WebhookEventType{
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "order-created"},
+		Spec: hookv1.WebhookEventTypeSpec{
+			Type: "com.example.order.created", Schema: &runtime.RawExtension{Raw: []byte(`{"type":"object"}`)},
+		},
+	}
+	if err := posthorn.Admin.Create(t.Context(), obj); err != nil {
+		t.Fatal(err)
+	}
+	err := platform.Await(within(t), "the type is Ready", func(ctx context.Context) error {
+		if err := posthorn.Admin.Get(ctx, client.ObjectKeyFromObject(obj), obj); err != nil {
+			return err
+		}
+		if !apimeta.IsStatusConditionTrue(obj.Status.Conditions, hookv1.ConditionReady) {
+			return fmt.Errorf("its conditions are %v", obj.Status.Conditions)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 func post(t *testing.T, p *platform.Producer, id string) {

@@ -23,18 +23,22 @@ import (
 var (
 	reader = rights{
 		"webhookendpoints.posthorn.dev": "get list watch", "webhooksubscriptions.posthorn.dev": "get list watch",
-		"webhookeventsources.posthorn.dev": "get list watch", "webhookdeliveries.log.posthorn.dev": "get",
+		"webhookeventsources.posthorn.dev":   "get list watch",
+		"webhookeventtypes.posthorn.dev":     "get list watch",
+		"webhookdeliveries.log.posthorn.dev": "get",
 	}
 	writer = rights{
 		"webhookendpoints.posthorn.dev":      "get list watch create update patch delete deletecollection",
 		"webhooksubscriptions.posthorn.dev":  "get list watch create update patch delete deletecollection",
 		"webhookeventsources.posthorn.dev":   "get list watch create update patch delete deletecollection",
+		"webhookeventtypes.posthorn.dev":     "get list watch create update patch delete deletecollection",
 		"webhookdeliveries.log.posthorn.dev": "get",
 	}
 	administrator = rights{
 		"webhookendpoints.posthorn.dev":            "get list watch create update patch delete deletecollection",
 		"webhooksubscriptions.posthorn.dev":        "get list watch create update patch delete deletecollection",
 		"webhookeventsources.posthorn.dev":         "get list watch create update patch delete deletecollection",
+		"webhookeventtypes.posthorn.dev":           "get list watch create update patch delete deletecollection",
 		"webhookdeliveries.log.posthorn.dev":       "get",
 		"webhookdeliveries/event.log.posthorn.dev": "get",
 	}
@@ -58,6 +62,7 @@ var (
 		"webhookendpoints.posthorn.dev", "webhookendpoints/status.posthorn.dev",
 		"webhooksubscriptions.posthorn.dev", "webhooksubscriptions/status.posthorn.dev",
 		"webhookeventsources.posthorn.dev", "webhookeventsources/status.posthorn.dev",
+		"webhookeventtypes.posthorn.dev", "webhookeventtypes/status.posthorn.dev",
 		"events.posthorn.dev", "webhookdeliveries.log.posthorn.dev", "webhookdeliveries/event.log.posthorn.dev",
 		"secrets", "serviceaccounts/token", "rolebindings.rbac.authorization.k8s.io",
 	}

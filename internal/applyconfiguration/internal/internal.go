@@ -218,6 +218,8 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: namespace
       type:
         namedType: com.github.posthorn-dev.posthorn.api.v1alpha1.NamespaceName
+- name: com.github.posthorn-dev.posthorn.api.v1alpha1.Enforcement
+  scalar: string
 - name: com.github.posthorn-dev.posthorn.api.v1alpha1.EventData
   map:
     fields:
@@ -277,6 +279,8 @@ var schemaYAML = typed.YAMLObject(`types:
         namedType: com.github.posthorn-dev.posthorn.api.v1alpha1.SecretKeySelector
 - name: com.github.posthorn-dev.posthorn.api.v1alpha1.InitialObjects
   scalar: string
+- name: com.github.posthorn-dev.posthorn.api.v1alpha1.KubernetesEventType
+  scalar: string
 - name: com.github.posthorn-dev.posthorn.api.v1alpha1.KubernetesEvents
   map:
     fields:
@@ -300,7 +304,7 @@ var schemaYAML = typed.YAMLObject(`types:
       type:
         list:
           elementType:
-            namedType: com.github.posthorn-dev.posthorn.api.v1alpha1.EventTypeName
+            namedType: com.github.posthorn-dev.posthorn.api.v1alpha1.KubernetesEventType
           elementRelationship: associative
 - name: com.github.posthorn-dev.posthorn.api.v1alpha1.LabelOperator
   scalar: string
@@ -837,7 +841,8 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: namespaces
       type:
         namedType: com.github.posthorn-dev.posthorn.api.v1alpha1.WatchedNamespaces
-      default: {}
+      default:
+        from: Same
     - name: operations
       type:
         list:
@@ -901,6 +906,78 @@ var schemaYAML = typed.YAMLObject(`types:
           keys:
           - apiVersion
           - kind
+- name: com.github.posthorn-dev.posthorn.api.v1alpha1.WebhookEventType
+  map:
+    fields:
+    - name: apiVersion
+      type:
+        scalar: string
+    - name: kind
+      type:
+        scalar: string
+    - name: metadata
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta
+    - name: spec
+      type:
+        namedType: com.github.posthorn-dev.posthorn.api.v1alpha1.WebhookEventTypeSpec
+    - name: status
+      type:
+        namedType: com.github.posthorn-dev.posthorn.api.v1alpha1.WebhookEventTypeStatus
+      default:
+        observedGeneration: -1
+- name: com.github.posthorn-dev.posthorn.api.v1alpha1.WebhookEventTypeSpec
+  map:
+    fields:
+    - name: description
+      type:
+        scalar: string
+    - name: enforcement
+      type:
+        namedType: com.github.posthorn-dev.posthorn.api.v1alpha1.Enforcement
+      default: Enforce
+    - name: examples
+      type:
+        list:
+          elementType:
+            namedType: __untyped_atomic_
+          elementRelationship: atomic
+    - name: schema
+      type:
+        map:
+          elementType:
+            scalar: untyped
+            list:
+              elementType:
+                namedType: __untyped_atomic_
+              elementRelationship: atomic
+            map:
+              elementType:
+                namedType: __untyped_deduced_
+              elementRelationship: separable
+    - name: type
+      type:
+        namedType: com.github.posthorn-dev.posthorn.api.v1alpha1.EventTypeName
+- name: com.github.posthorn-dev.posthorn.api.v1alpha1.WebhookEventTypeStatus
+  map:
+    fields:
+    - name: conditions
+      type:
+        list:
+          elementType:
+            namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Condition
+          elementRelationship: associative
+          keys:
+          - type
+    - name: lastSeenTime
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: observedGeneration
+      type:
+        scalar: numeric
+    - name: subscriptions
+      type:
+        scalar: numeric
 - name: com.github.posthorn-dev.posthorn.api.v1alpha1.WebhookSubscription
   map:
     fields:
@@ -1178,6 +1255,18 @@ var schemaYAML = typed.YAMLObject(`types:
     elementRelationship: atomic
 - name: io.k8s.apimachinery.pkg.apis.meta.v1.Time
   scalar: untyped
+- name: io.k8s.apimachinery.pkg.runtime.RawExtension
+  map:
+    elementType:
+      scalar: untyped
+      list:
+        elementType:
+          namedType: __untyped_atomic_
+        elementRelationship: atomic
+      map:
+        elementType:
+          namedType: __untyped_deduced_
+        elementRelationship: separable
 - name: io.k8s.apimachinery.pkg.types.UID
   scalar: string
 - name: __untyped_atomic_

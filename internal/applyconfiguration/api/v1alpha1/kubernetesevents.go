@@ -19,7 +19,7 @@ type KubernetesEventsApplyConfiguration struct {
 	// its count; an Event that occurs once is a series of one.
 	Series *apiv1alpha1.EventSeries `json:"series,omitempty"`
 	// types are the types of Events to take: Normal, Warning. Omitted or empty: any.
-	Types []apiv1alpha1.EventTypeName `json:"types,omitempty"`
+	Types []apiv1alpha1.KubernetesEventType `json:"types,omitempty"`
 	// reasons are the reasons of Events to take, such as BackOff. At most 64. Omitted or empty: any.
 	Reasons []apiv1alpha1.EventReason `json:"reasons,omitempty"`
 	// regardingKinds are the kinds of objects that Events may be about, such as Pod. At most 64.
@@ -44,7 +44,7 @@ func (b *KubernetesEventsApplyConfiguration) WithSeries(value apiv1alpha1.EventS
 // WithTypes adds the given value to the Types field in the declarative configuration
 // and returns the receiver, so that objects can be build by chaining "With" function invocations.
 // If called multiple times, values provided by each call will be appended to the Types field.
-func (b *KubernetesEventsApplyConfiguration) WithTypes(values ...apiv1alpha1.EventTypeName) *KubernetesEventsApplyConfiguration {
+func (b *KubernetesEventsApplyConfiguration) WithTypes(values ...apiv1alpha1.KubernetesEventType) *KubernetesEventsApplyConfiguration {
 	for i := range values {
 		b.Types = append(b.Types, values[i])
 	}
