@@ -218,6 +218,21 @@ func TestAuthorize_FollowsTheRolesOfTheNamespace(t *testing.T) {
 	}
 }
 
+func TestAnybody_TakesEveryoneWhoIsKnown(t *testing.T) {
+	namespace := tenant(t)
+	a, agent := newAccess(t, access.Options{})
+	username, err := a.Anybody().Pass(t.Context(), token(t, namespace, access.Audience), "")
+	if want := "system:serviceaccount:" + namespace + ":app"; err != nil || username != want {
+		t.Errorf("user %q, %v, want %s", username, err, want)
+	}
+	if _, err := a.Anybody().Pass(t.Context(), "nobody", ""); !errors.Is(err, access.ErrUnauthenticated) {
+		t.Errorf("error %v, want ErrUnauthenticated", err)
+	}
+	if n := asked(t, agent, "subjectaccessreviews"); n != 0 {
+		t.Errorf("the API server was asked %d times for rights, want never", n)
+	}
+}
+
 func TestAuthorize_CountsTheGroupsOfAServiceAccount(t *testing.T) {
 	namespace := tenant(t)
 	grant(t, namespace, rbacv1.Subject{
