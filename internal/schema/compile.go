@@ -67,8 +67,13 @@ func Compile(raw []byte) (s *Schema, err error) {
 	c := newCompiler(s.spend)
 	c.AssertFormat()
 	c.RegisterFormat(&jsonschema.Format{Name: stepFormat, Validate: s.step})
-	s.root, err = compile(c, doc)
-	return s, err
+	if s.root, err = compile(c, doc); err != nil {
+		return nil, err
+	}
+	if err := checkChains(s.root); err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
 // parse reads a schema within its bounds, and returns it with the identities of all objects in it.

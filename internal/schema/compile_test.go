@@ -39,6 +39,8 @@ func TestCompile_RefusesWhatCannotBeChecked(t *testing.T) {
 		"more bytes than are taken":     {raw: `{"description": "` + strings.Repeat("x", schema.MaxBytes) + `"}`, want: "longer than the 65536 bytes"},
 		"more values than are taken":    {raw: `{"enum": [` + strings.Repeat("1,", 5000) + `2]}`, want: "more than the 5000 values"},
 		"more levels than are taken":    {raw: strings.Repeat(`{"not":`, 70) + `{}` + strings.Repeat(`}`, 70), want: "deeper than 64 levels"},
+		"a long chain of references":    {raw: chain(70), want: "more than 64 subschemas that follow from each other"},
+		"a long chain below a field":    {raw: `{"properties": {"a": ` + chain(70) + `}, "$defs": ` + definitions(70) + `}`, want: "more than 64 subschemas"},
 		"two schemas of one identifier": {raw: `{"$defs": {"a": {"$id": "x:a"}, "b": {"$id": "x:a"}}}`, want: "x:a"},
 	}
 	for name, tc := range cases {
@@ -79,6 +81,18 @@ func TestCompile_TakesWhatRefersToItself(t *testing.T) {
 		})
 	}
 }
+
+// definitions are so many, each of which refers to the next.
+func definitions(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, `"d%d": {"$ref": "#/$defs/d%d"},`, i, i+1)
+	}
+	return fmt.Sprintf(`{%s "d%d": {"type": "object"}}`, b.String(), n)
+}
+
+// chain is a schema of so many references in a row.
+func chain(n int) string { return `{"$ref": "#/$defs/d0", "$defs": ` + definitions(n) + `}` }
 
 // manyPatterns are the subschemas of so many patterns of 1,000 instructions each.
 func manyPatterns(n int) string {

@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strconv"
 	"strings"
 
@@ -35,8 +36,8 @@ func (s *Schema) Validate(data []byte) []Violation {
 	if err != nil {
 		return []Violation{{Detail: "is not JSON, which the schema of this type is about"}}
 	}
-	if at := outOfRange(value, nil); at != nil {
-		return []Violation{{Pointer: pointer(*at), Detail: "is too large or too small a number to be checked"}}
+	if at, why := uncheckable(value, nil); why != "" {
+		return []Violation{{Pointer: bounded(pointer(at), maxPointer), Detail: why}}
 	}
 	return s.check(value)
 }
@@ -86,27 +87,30 @@ func (s *Schema) spend(steps int) {
 	}
 }
 
-// outOfRange returns the path of a number that is not to be calculated with, or nil.
-func outOfRange(v any, path []string) *[]string {
+// uncheckable returns the path of what cannot be held against a schema, and why; nothing where all can.
+func uncheckable(v any, path []string) (at []string, why string) {
+	if len(path) > maxDepth {
+		return path, fmt.Sprintf("is nested deeper than the %d levels that can be checked", maxDepth)
+	}
 	switch v := v.(type) {
 	case json.Number:
 		if !calculable(string(v)) {
-			return &path
+			return path, "is too large or too small a number to be checked"
 		}
 	case []any:
 		for i, element := range v {
-			if at := outOfRange(element, append(path, strconv.Itoa(i))); at != nil {
-				return at
+			if at, why = uncheckable(element, append(path, strconv.Itoa(i))); why != "" {
+				return at, why
 			}
 		}
 	case map[string]any:
 		for name, member := range v {
-			if at := outOfRange(member, append(path, name)); at != nil {
-				return at
+			if at, why = uncheckable(member, append(path, name)); why != "" {
+				return at, why
 			}
 		}
 	}
-	return nil
+	return nil, ""
 }
 
 // calculable reports whether a number has few enough digits, written out.

@@ -72,6 +72,9 @@ func TestSchema_ValidatesData(t *testing.T) {
 		"a boolean that refuses": {`{"properties": {"old": false}}`, `{"old": 1}`, []schema.Violation{
 			{Pointer: "/old", Keyword: "/properties/old", Detail: "is not admitted here"},
 		}},
+		"data deeper than is checked": {`{"items": {"$ref": "#"}}`, strings.Repeat("[", 70) + strings.Repeat("]", 70), []schema.Violation{
+			{Pointer: strings.Repeat("/0", 65), Detail: "is nested deeper than the 64 levels that can be checked"},
+		}},
 		"properties by pattern": {`{"patternProperties": {"^x-": {"type": "integer"}}, "additionalProperties": false}`, `{"x-1":1,"x-2":"2","y":3}`, []schema.Violation{
 			{Pointer: "/x-2", Keyword: "/patternProperties/^x-/type", Detail: "got string, want integer"},
 			{Pointer: "/y", Keyword: "/additionalProperties", Detail: "is a property that the schema does not know"},
@@ -145,8 +148,8 @@ func TestSchema_EndsEveryCheck(t *testing.T) {
 	lists := strings.Repeat(`[`, 40) + `1` + strings.Repeat(`]`, 40)
 	doubling := func() string {
 		var b strings.Builder
-		b.WriteString(`{"$ref": "#/$defs/d0", "$defs": {"d64": {"type": "object"}`)
-		for i := range 64 {
+		b.WriteString(`{"$ref": "#/$defs/d0", "$defs": {"d30": {"type": "object"}`)
+		for i := range 30 {
 			d := "d" + string(rune('0'+i/10)) + string(rune('0'+i%10))
 			next := "d" + string(rune('0'+(i+1)/10)) + string(rune('0'+(i+1)%10))
 			if i == 0 {
