@@ -368,4 +368,6 @@ const (
 	// EventDeadLettered reports deliveries of a subscription that ended without success, at most once in
 	// 10 minutes.
 	EventDeadLettered = "DeadLettered"
+	// EventWatchResumed reports that an event source watches again, after WatchStalled.
+	EventWatchResumed = "WatchResumed"
 )

@@ -51,6 +51,8 @@ type entry struct {
 	failures             int
 	// lastDeadLetterNotice is when a Kubernetes Event last told of dead letters.
 	lastDeadLetterNotice time.Time
+	// watchStalled says that a Kubernetes Event told that the watch does not go on, and none yet that it does.
+	watchStalled bool
 }
 
 // ticket stands in a queue for an entry.

@@ -22,6 +22,7 @@ const deadLetterNoticeInterval = 10 * time.Minute
 const (
 	actionSend  = "Send"
 	actionRoute = "Route"
+	actionWatch = "Watch"
 )
 
 // notice is one Kubernetes Event.
@@ -47,6 +48,7 @@ func noticesOf(e *entry, j job, now time.Time) []notice {
 		})
 	}
 	circuitNotice(e.key.name.Name, j, add)
+	watchNotice(e, j, add)
 	if c := j.wanted.condition(hookv1.ConditionDestinationAllowed); c != nil && c.Status == metav1.ConditionFalse && !sameReason(j, c.Type) {
 		add(corev1.EventTypeWarning, c.Reason, actionRoute, c.Message)
 	}
@@ -86,6 +88,30 @@ func circuitNotice(name string, j job, add func(eventType, reason, action, note 
 		if before == hookv1.ReasonCircuitOpen || before == hookv1.ReasonCircuitHalfOpen {
 			add(corev1.EventTypeNormal, hookv1.EventCircuitClosed, actionSend, c.Message)
 		}
+	}
+}
+
+// watchNotice tells of an event source whose watch does not go on, that it goes on again, and of a gap. Whatever else
+// keeps a source from watching changes Ready too, of which the operator tells.
+func watchNotice(e *entry, j job, add func(eventType, reason, action, note string)) {
+	c := j.wanted.condition(hookv1.ConditionWatching)
+	if c == nil || sameReason(j, c.Type) {
+		return
+	}
+	if last := j.stored.condition(c.Type); last != nil && last.Reason == hookv1.ReasonWatchStalled {
+		e.watchStalled = true // before this process, too
+	}
+	if e.watchStalled && (c.Status == metav1.ConditionTrue || c.Reason == hookv1.ReasonGapUnrecoverable) {
+		e.watchStalled = false
+		add(corev1.EventTypeNormal, hookv1.EventWatchResumed, actionWatch,
+			fmt.Sprintf("WebhookEventSource %s watches again.", e.key.name.Name))
+	}
+	switch {
+	case c.Reason == hookv1.ReasonGapUnrecoverable:
+		add(corev1.EventTypeWarning, c.Reason, actionWatch, c.Message)
+	case c.Reason == hookv1.ReasonWatchStalled && !e.watchStalled:
+		e.watchStalled = true
+		add(corev1.EventTypeWarning, c.Reason, actionWatch, c.Message)
 	}
 }
 

@@ -76,14 +76,22 @@ func (s *recordingSink) take() []written {
 type storedObjects struct {
 	client.Reader
 	endpoints map[delivery.Name]*hookv1.WebhookEndpoint
+	sources   map[delivery.Name]*hookv1.WebhookEventSource
 }
 
-// Get copies an endpoint that is held.
+// Get copies an endpoint or an event source that is held.
 func (s storedObjects) Get(_ context.Context, name client.ObjectKey, into client.Object, _ ...client.GetOption) error {
-	obj, ok := into.(*hookv1.WebhookEndpoint)
-	if held := s.endpoints[delivery.Name(name)]; ok && held != nil {
-		held.DeepCopyInto(obj)
-		return nil
+	switch obj := into.(type) {
+	case *hookv1.WebhookEndpoint:
+		if held := s.endpoints[delivery.Name(name)]; held != nil {
+			held.DeepCopyInto(obj)
+			return nil
+		}
+	case *hookv1.WebhookEventSource:
+		if held := s.sources[delivery.Name(name)]; held != nil {
+			held.DeepCopyInto(obj)
+			return nil
+		}
 	}
 	return apierrors.NewNotFound(schema.GroupResource{}, name.Name)
 }
@@ -461,6 +469,7 @@ func (b *bench) told() []string {
 		case e := <-b.recorder.Events:
 			kind, _, _ := strings.Cut(e, " WebhookEndpoint")
 			kind, _, _ = strings.Cut(kind, " The circuit")
+			kind, _, _ = strings.Cut(kind, " WebhookEventSource")
 			out = append(out, kind)
 		default:
 			return out
@@ -492,6 +501,68 @@ func TestWriter_TellsOfTransitionsOnly(t *testing.T) {
 			after(time.Minute)
 			if diff := cmp.Diff(step.want, b.told()); diff != "" {
 				t.Errorf("%s (-want +got):\n%s", step.what, diff)
+			}
+		}
+	})
+}
+
+func TestWriter_TellsOfWatchesThatStopAndGoOn(t *testing.T) {
+	t.Parallel()
+	run(t, storedObjects{}, func(t *testing.T, b *bench) {
+		f := watching()
+		stalled := Verdict{Known: true, Reason: hookv1.ReasonWatchStalled, Message: "The watch of Pod does not go on: no route."}
+		relisting := Verdict{Known: true, Reason: hookv1.ReasonRelisting, Message: "A list of Pod is being compared."}
+		gap := Verdict{Known: true, Reason: hookv1.ReasonGapUnrecoverable, Message: "The cluster has forgotten. The source goes on."}
+		denied := Verdict{Known: true, Reason: hookv1.ReasonForbidden, Message: "A right is missing."}
+		for _, step := range []struct {
+			what    string
+			verdict Verdict
+			want    []string
+		}{
+			{"well at first", f.Watching, nil},
+			{"stalled", stalled, []string{"Warning WatchStalled The watch of Pod does not go on: no route."}},
+			{"comparing", relisting, nil},
+			{"stalled again", stalled, nil},
+			{"comparing again", relisting, nil},
+			{"well", f.Watching, []string{"Normal WatchResumed"}},
+			{"comparing without having stalled", relisting, nil},
+			{"well again", f.Watching, nil},
+			{"a right is missing, of which the operator tells", denied, nil},
+			{"the right is back", f.Watching, nil},
+			{"stalled for long", stalled, []string{"Warning WatchStalled The watch of Pod does not go on: no route."}},
+			{"back with a gap", gap, []string{"Normal WatchResumed",
+				"Warning GapUnrecoverable The cluster has forgotten. The source goes on."}},
+			{"the gap is shown no longer", f.Watching, nil},
+		} {
+			f.Watching = step.verdict
+			b.UpdateSource(f)
+			after(time.Minute)
+			if diff := cmp.Diff(step.want, b.told()); diff != "" {
+				t.Errorf("%s (-want +got):\n%s", step.what, diff)
+			}
+		}
+	})
+}
+
+func TestWriter_TellsThatAWatchGoesOnWhichStalledBeforeARestart(t *testing.T) {
+	t.Parallel()
+	f := watching()
+	f.Watching = Verdict{Known: true, Reason: hookv1.ReasonWatchStalled, Message: "The watch of Pod does not go on."}
+	stored := &hookv1.WebhookEventSource{Status: f.wanted(&state{}, noon).sourceStatus()}
+	stored.UID = types.UID(f.UID)
+	run(t, storedObjects{sources: map[delivery.Name]*hookv1.WebhookEventSource{f.Name: stored}}, func(t *testing.T, b *bench) {
+		for _, step := range []struct {
+			verdict Verdict
+			want    []string
+		}{
+			{Verdict{Known: true, Reason: hookv1.ReasonLoading, Message: "It is being looked at."}, nil},
+			{watching().Watching, []string{"Normal WatchResumed"}},
+		} {
+			f.Watching = step.verdict
+			b.UpdateSource(f)
+			after(time.Minute)
+			if diff := cmp.Diff(step.want, b.told()); diff != "" {
+				t.Errorf("%s (-want +got):\n%s", step.verdict.Reason, diff)
 			}
 		}
 	})
