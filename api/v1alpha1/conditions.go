@@ -18,7 +18,8 @@ const (
 	//                       InvalidURL, InvalidHeader, InvalidCertificate, InvalidCredentials,
 	//                       InvalidSpec; on a subscription EndpointNotReady, InvalidSpec; on an event
 	//                       source InvalidSpec.
-	// Reasons when Unknown: Progressing, WaitingForDispatcher, DispatcherUnavailable, HostNotFound.
+	// Reasons when Unknown: Progressing, WaitingForDispatcher, DispatcherUnavailable, HostNotFound, and
+	//                       KindNotServed on a suspended event source.
 	ConditionReady = "Ready"
 
 	// ConditionReconciling is present, and True, while Ready may still change by itself: work is in

@@ -78,15 +78,26 @@ func (r *WebhookEventSourceReconciler) compile(_ context.Context, run *sourceRun
 // set up, and that cannot see everything just now, is in order all the same: Ready speaks of the manifest,
 // not of the cluster's health.
 func (r *WebhookEventSourceReconciler) awaitDispatcher(_ context.Context, run *sourceRun) error {
-	required := []string{hookv1.ConditionPermissionsGranted}
-	if !seesLater(run.obj.Status.Conditions) {
-		required = append(required, hookv1.ConditionWatching)
-	}
-	v := r.dispatcherVerdict(run.obj, required...)
+	v := r.dispatcherVerdict(run.obj, requiredOfSource(run.obj.Status.Conditions)...)
 	if v == nil {
 		return nil
 	}
 	return run.judge("", v)
+}
+
+// requiredOfSource returns the dispatcher's conditions that Ready needs, the one that names a cause before the one
+// that follows from it: rights that nobody could be asked about are unknown for a cause that Watching names, such as a
+// kind that is not served.
+func requiredOfSource(conditions []metav1.Condition) []string {
+	granted := meta.FindStatusCondition(conditions, hookv1.ConditionPermissionsGranted)
+	switch {
+	case seesLater(conditions):
+		return []string{hookv1.ConditionPermissionsGranted}
+	case granted != nil && granted.Status == metav1.ConditionUnknown:
+		return []string{hookv1.ConditionWatching, hookv1.ConditionPermissionsGranted}
+	default:
+		return []string{hookv1.ConditionPermissionsGranted, hookv1.ConditionWatching}
+	}
 }
 
 // seesLater reports whether Watching says that the source does not see the next change at once, but

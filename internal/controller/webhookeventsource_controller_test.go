@@ -113,6 +113,9 @@ var _ = Describe("A WebhookEventSource", func() {
 		}, isFalse(hookv1.ConditionWatching, hookv1.ReasonKindNotServed), metav1.ConditionFalse, hookv1.ReasonKindNotServed),
 		Entry("that objects are being looked at for the first time", isTrue(hookv1.ConditionPermissionsGranted, hookv1.ReasonGranted),
 			isFalse(hookv1.ConditionWatching, hookv1.ReasonLoading), metav1.ConditionFalse, hookv1.ReasonLoading),
+		Entry("a kind that is not served, though it is suspended", metav1.Condition{
+			Type: hookv1.ConditionPermissionsGranted, Status: metav1.ConditionUnknown, Reason: hookv1.ReasonKindNotServed,
+		}, isFalse(hookv1.ConditionWatching, hookv1.ReasonSuspended), metav1.ConditionUnknown, hookv1.ReasonKindNotServed),
 		Entry("not that a watch has stalled", isTrue(hookv1.ConditionPermissionsGranted, hookv1.ReasonGranted),
 			isFalse(hookv1.ConditionWatching, hookv1.ReasonWatchStalled), metav1.ConditionTrue, hookv1.ReasonSucceeded),
 		Entry("not that something was missed", isTrue(hookv1.ConditionPermissionsGranted, hookv1.ReasonGranted),

@@ -68,6 +68,19 @@ schema: {type: object}
 enforcement: Warn
 examples: [{total: 1}]`,
 	},
+	"WebhookEventSource": {
+		`
+serviceAccountName: reader
+resources:
+- {apiVersion: events.k8s.io/v1, kind: Event, fieldSelector: type=Warning, selector: {matchLabels: {app: a}, matchExpressions: [{key: env, operator: In, values: [prod]}]}}
+namespaces: {from: Selector, selector: {matchLabels: {team: a}, matchExpressions: [{key: env, operator: In, values: [prod]}]}}
+operations: [Created, Updated, Deleted]
+when: {expression: "true", emit: Both, for: 5m}
+data: {form: Patch, redact: [/spec]}
+kubernetesEvents: {series: First, types: [Warning], reasons: [BackOff], regardingKinds: [Pod]}
+initialObjects: Emit
+suspend: true`,
+	},
 }
 
 // breach is a value out of the bounds that a schema sets.

@@ -60,6 +60,18 @@ metadata:
 spec:
   type: com.example.order
   schema: {type: object}
+---
+apiVersion: posthorn.dev/v1alpha1
+kind: WebhookEventSource
+metadata:
+  name: failed
+spec:
+  serviceAccountName: reader
+  resources:
+  - {apiVersion: batch/v1, kind: Job}
+  - {apiVersion: events.k8s.io/v1, kind: Event}
+  when: {expression: "true"}
+  kubernetesEvents: {types: [Warning]}
 `
 
 var _ = DescribeTable("Manifests without any field that has a default",
@@ -83,6 +95,8 @@ var _ = DescribeTable("Manifests without any field that has a default",
 			applyv1.WebhookSubscriptionStatus().WithObservedGeneration(1)))
 		applyStatus(ctx, hookv1.FieldManagerOperator, applyv1.WebhookEventType("order", own).WithStatus(
 			applyv1.WebhookEventTypeStatus().WithObservedGeneration(1)))
+		applyStatus(ctx, hookv1.FieldManagerOperator, applyv1.WebhookEventSource("failed", own).WithStatus(
+			applyv1.WebhookEventSourceStatus().WithObservedGeneration(1)))
 		before := versions(ctx, own)
 		Expect(run("diff")).To(BeEmpty())
 		run("apply")

@@ -22,6 +22,7 @@ var specPages = map[string]string{
 	"WebhookEndpoint":     "../../docs/spec/webhookendpoints.md",
 	"WebhookSubscription": "../../docs/spec/webhooksubscriptions.md",
 	"WebhookEventType":    "../../docs/spec/webhookeventtypes.md",
+	"WebhookEventSource":  "../../docs/spec/webhookeventsources.md",
 }
 
 // yamlBlock is a manifest, or a part of one that begins with spec.
@@ -62,7 +63,7 @@ var _ = Describe("The spec pages", func() {
 		Expect(err).NotTo(HaveOccurred())
 		names := regexp.MustCompile(`(?m)^\t(?:Condition|Reason)\w+ += "(\w+)"`).FindAllStringSubmatch(string(source), -1)
 		Expect(len(names)).To(BeNumerically(">", 50))
-		all := page("WebhookEndpoint") + page("WebhookSubscription") + page("WebhookEventType")
+		all := page("WebhookEndpoint") + page("WebhookSubscription") + page("WebhookEventSource") + page("WebhookEventType")
 		for _, name := range names {
 			Expect(all).To(ContainSubstring("`" + name[1] + "`"))
 		}
@@ -94,6 +95,9 @@ func completed(kind string, spec map[string]any) map[string]any {
 		add("eventTypes", []any{"*"})
 	case "WebhookEventType":
 		add("type", "com.example.order.created")
+	case "WebhookEventSource":
+		add("serviceAccountName", "events-reader")
+		add("resources", []any{map[string]any{"apiVersion": "apps/v1", "kind": "Deployment"}})
 	}
 	return spec
 }

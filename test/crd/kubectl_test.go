@@ -31,6 +31,8 @@ var _ = Describe("Field selectors", Ordered, func() {
 		store(ctx, own, "WebhookSubscription", "plain", `{endpointRef: {name: gone}, eventTypes: ["*"], suspend: true}`)
 		store(ctx, own, "WebhookEventType", "strict", `{type: com.example.a}`)
 		store(ctx, own, "WebhookEventType", "lax", `{type: com.example.b, enforcement: Warn}`)
+		store(ctx, own, "WebhookEventSource", "edges", `{serviceAccountName: reader, resources: [{apiVersion: v1, kind: Pod}], when: {expression: "true", emit: Both}}`)
+		store(ctx, own, "WebhookEventSource", "whole", `{serviceAccountName: other, resources: [{apiVersion: v1, kind: Pod}], namespaces: {from: All}, data: {form: Object}, suspend: true}`)
 		applyStatus(ctx, hookv1.FieldManagerDispatcher, applyv1.WebhookEndpoint("open", own).WithStatus(
 			applyv1.WebhookEndpointStatus().WithCircuit(applyv1.CircuitStatus().WithState(hookv1.CircuitStateOpen))))
 		applyStatus(ctx, hookv1.FieldManagerDispatcher, applyv1.WebhookEndpoint("gone", own).WithStatus(
@@ -58,6 +60,11 @@ var _ = Describe("Field selectors", Ordered, func() {
 		Entry("event types by type", "wht", "spec.type=com.example.a", "webhookeventtype.posthorn.dev/strict"),
 		Entry("event types by enforcement", "wht", "spec.enforcement=Warn", "webhookeventtype.posthorn.dev/lax"),
 		Entry("suspended subscriptions", "whs", "spec.suspend=true", "webhooksubscription.posthorn.dev/plain"),
+		Entry("event sources by ServiceAccount", "wes", "spec.serviceAccountName=reader", "webhookeventsource.posthorn.dev/edges"),
+		Entry("event sources by where they look", "wes", "spec.namespaces.from=All", "webhookeventsource.posthorn.dev/whole"),
+		Entry("event sources by when they send", "wes", "spec.when.emit=Both", "webhookeventsource.posthorn.dev/edges"),
+		Entry("event sources by what they tell", "wes", "spec.data.form=Object", "webhookeventsource.posthorn.dev/whole"),
+		Entry("suspended event sources", "wes", "spec.suspend=true", "webhookeventsource.posthorn.dev/whole"),
 	)
 
 	It("find subscriptions by the endpoint that they send to", func(ctx SpecContext) {
@@ -84,6 +91,13 @@ var _ = Describe("kubectl get", Ordered, func() {
 		applyStatus(ctx, hookv1.FieldManagerDispatcher, applyv1.WebhookSubscription("orders", own).WithStatus(
 			applyv1.WebhookSubscriptionStatus().WithConditions(readyCondition(hookv1.ConditionDelivering, hookv1.ReasonHealthy)).
 				WithDeliveries(applyv1.SubscriptionDeliveries().WithPending(3).WithDeadLettered(2))))
+		store(ctx, own, "WebhookEventSource", "degraded", `{serviceAccountName: reader, resources: [{apiVersion: apps/v1, kind: Deployment}]}`)
+		applyStatus(ctx, hookv1.FieldManagerOperator, applyv1.WebhookEventSource("degraded", own).WithStatus(
+			applyv1.WebhookEventSourceStatus().WithConditions(ready).
+				WithEffective(applyv1.EffectiveEventSource().WithResources("Deployment"))))
+		applyStatus(ctx, hookv1.FieldManagerDispatcher, applyv1.WebhookEventSource("degraded", own).WithStatus(
+			applyv1.WebhookEventSourceStatus().WithConditions(readyCondition(hookv1.ConditionWatching, hookv1.ReasonLive)).
+				WithObjects(12).WithEmitted(7)))
 	})
 
 	It("answers the first questions about event types", func(ctx SpecContext) {
@@ -128,9 +142,22 @@ var _ = Describe("kubectl get", Ordered, func() {
 		Expect(cells).To(HaveKeyWithValue("Dead", BeNumerically("==", 2)))
 	})
 
+	It("answers the first questions about event sources", func(ctx SpecContext) {
+		narrow, wide, cells := table(ctx, own, "webhookeventsources")
+		Expect(narrow).To(Equal([]string{"Name", "Resources", "Ready", "Reason", "Watching", "Objects", "Last Event", "Age"}))
+		Expect(wide).To(Equal([]string{"Events", "Service Account", "Namespaces"}))
+		Expect(cells).To(HaveKeyWithValue("Resources", "Deployment"))
+		Expect(cells).To(HaveKeyWithValue("Ready", "True"))
+		Expect(cells).To(HaveKeyWithValue("Watching", "True"))
+		Expect(cells).To(HaveKeyWithValue("Objects", BeNumerically("==", 12)))
+		Expect(cells).To(HaveKeyWithValue("Events", BeNumerically("==", 7)))
+		Expect(cells).To(HaveKeyWithValue("Service Account", "reader"))
+		Expect(cells).To(HaveKeyWithValue("Namespaces", "Same"))
+	})
+
 	It("knows the category", func(ctx SpecContext) {
 		Expect(kubectl(ctx, "get", "posthorn", "-n", own, "-o", "name")).To(Equal(
-			"webhookendpoint.posthorn.dev/billing\nwebhooksubscription.posthorn.dev/orders\n"))
+			"webhookendpoint.posthorn.dev/billing\nwebhookeventsource.posthorn.dev/degraded\nwebhooksubscription.posthorn.dev/orders\n"))
 	})
 })
 
@@ -159,7 +186,7 @@ var _ = Describe("The resources", func() {
 			}
 		}
 		Expect(shortNames).To(Equal(map[string][]string{
-			"WebhookEndpoint": {"whe"}, "WebhookSubscription": {"whs"}, "WebhookEventType": {"wht"},
+			"WebhookEndpoint": {"whe"}, "WebhookSubscription": {"whs"}, "WebhookEventSource": {"wes"}, "WebhookEventType": {"wht"},
 		}))
 		for _, kind := range kinds {
 			crd := definition(kind)

@@ -136,6 +136,11 @@ func versions(ctx context.Context, own string) map[string]string {
 	for _, t := range types.Items {
 		found["event type "+t.Name] = t.ResourceVersion
 	}
+	var sources hookv1.WebhookEventSourceList
+	Expect(k8s.List(ctx, &sources, inNamespace(own))).To(Succeed())
+	for _, s := range sources.Items {
+		found["event source "+s.Name] = s.ResourceVersion
+	}
 	Expect(found).NotTo(BeEmpty())
 	return found
 }

@@ -20,7 +20,7 @@ import (
 const maxCRDBytes = 200_000
 
 // kinds are those of the group.
-var kinds = []string{"WebhookEndpoint", "WebhookSubscription", "WebhookEventType"}
+var kinds = []string{"WebhookEndpoint", "WebhookSubscription", "WebhookEventSource", "WebhookEventType"}
 
 // definition reads the CustomResourceDefinition of the kind, as it is in the repository.
 func definition(kind string) *apiextensionsv1.CustomResourceDefinition {

@@ -54,6 +54,21 @@ var _ = Describe("Defaults", func() {
 		}))
 		expectNotObserved(s.(*hookv1.WebhookSubscription).Status.ObservedGeneration)
 	})
+
+	It("of an event source define meaning, and leave open which operations are meant", func(ctx SpecContext) {
+		own := newNamespace(ctx)
+		s := store(ctx, own, "WebhookEventSource", "pods", `{serviceAccountName: a, resources: [{apiVersion: v1, kind: Pod}], when: {expression: "true"}}`)
+		Expect(s.(*hookv1.WebhookEventSource).Spec).To(Equal(hookv1.WebhookEventSourceSpec{
+			ServiceAccountName: "a",
+			Resources:          []hookv1.WatchedResource{{APIVersion: "v1", Kind: "Pod"}},
+			Namespaces:         &hookv1.WatchedNamespaces{From: hookv1.FromNamespacesSame},
+			When:               &hookv1.When{Expression: "true", Emit: hookv1.EmitEveryMatch},
+			Data:               &hookv1.EventData{Form: hookv1.DataFormReference},
+			InitialObjects:     hookv1.InitialObjectsIgnore,
+			Suspend:            new(bool),
+		}))
+		expectNotObserved(s.(*hookv1.WebhookEventSource).Status.ObservedGeneration)
+	})
 })
 
 var _ = Describe("A status", func() {
