@@ -42,6 +42,7 @@ func build(t testing.TB, c change.Change) *event.Event {
 	}
 	foreign := *e
 	foreign.Type = "com.example" + strings.TrimPrefix(e.Type, "dev.posthorn")
+	foreign.Source = "/foreign"
 	if err := foreign.Validate(); err != nil {
 		t.Fatalf("the event is not valid: %v", err)
 	}

@@ -184,6 +184,7 @@ func TestParseStructured_Refuses(t *testing.T) {
 		"deep data in base64":                  {body: `{` + core + `,"data_base64":"` + deepBase64() + `"}`, attribute: "data"},
 		"a type of Posthorn's own":             {kind: Reserved, body: `{"specversion":"1.0","id":"1","source":"/s","type":"dev.posthorn.source.gap"}`, attribute: "type"},
 		"such a type in capitals":              {kind: Reserved, body: `{"specversion":"1.0","id":"1","source":"/s","type":"Dev.Posthorn.x"}`, attribute: "type"},
+		"a source of Posthorn's own":           {kind: Reserved, body: `{"specversion":"1.0","id":"1","source":"/namespaces/a/webhookeventsources/b","type":"t"}`, attribute: "source"},
 		"the origin":                           {kind: Reserved, body: `{` + core + `,"posthornorigin":"x"}`, attribute: "posthornorigin"},
 		"any attribute of Posthorn's own":      {kind: Reserved, body: `{` + core + `,"posthorn2":null}`, attribute: "posthorn2"},
 		"attributes over the limit":            {kind: TooLarge, body: `{` + core + `,"ext":"` + strings.Repeat("x", MaxAttributeBytes) + `"}`},

@@ -45,7 +45,8 @@ const (
 //     datacontenttype a media type.
 //   - No attribute holds a control character, a noncharacter of Unicode or bytes that are not UTF-8.
 //   - Names of extensions are lower-case letters and digits, and none of the core attributes'.
-//   - Types dev.posthorn.* and attributes posthorn* are Posthorn's: ErrorKind Reserved.
+//   - Types dev.posthorn.*, sources /namespaces/*/webhookeventsources/* and attributes posthorn* are Posthorn's:
+//     ErrorKind Reserved.
 //   - Data whose content type is JSON is valid JSON and nests at most MaxDepth deep.
 //   - The attributes take at most MaxAttributeBytes, the data at most MaxEventBytes.
 func (e *Event) Validate() error { return e.validate(true) }
@@ -67,6 +68,9 @@ func (e *Event) validateReserved() error {
 	if isReservedType(e.Type) {
 		return refuse(Reserved, "type", "types dev.posthorn.* are Posthorn's own; send another type")
 	}
+	if isReservedSource(e.Source) {
+		return refuse(Reserved, "source", "sources /namespaces/*/webhookeventsources/* are Posthorn's own; send another source")
+	}
 	for name := range e.Extensions {
 		if isReservedAttribute(name) {
 			return reservedName(name)
@@ -77,6 +81,17 @@ func (e *Event) validateReserved() error {
 
 func isReservedType(t string) bool {
 	return len(t) >= len(reservedType) && strings.EqualFold(t[:len(reservedType)], reservedType)
+}
+
+// isReservedSource reports whether a source is that of a WebhookEventSource. Source and id are what repetitions are
+// known by: a producer that could send them beforehand would have Posthorn's own event taken for a repetition.
+func isReservedSource(source string) bool {
+	rest, ok := strings.CutPrefix(source, "/namespaces/")
+	if !ok {
+		return false
+	}
+	_, rest, ok = strings.Cut(rest, "/")
+	return ok && strings.HasPrefix(rest, "webhookeventsources/")
 }
 
 func isReservedAttribute(name string) bool {
