@@ -87,7 +87,7 @@ func expand(roots ...*jsonschema.Schema) []*jsonschema.Schema {
 }
 
 // property finds what the schemas of one value say about a member of it.
-func property(at []*jsonschema.Schema, name string) ([]*jsonschema.Schema, verdict) {
+func property(at []*jsonschema.Schema, name string) ([]*jsonschema.Schema, verdict) { //nolint:gocyclo // one line a keyword
 	var described, others []*jsonschema.Schema
 	var open, closed, scalar, object bool
 	for _, s := range at {
