@@ -63,3 +63,29 @@ var _ = Describe("Many endpoints, with a subscription each and many to one", fun
 		Consistently(func() map[string]int { return requestsIn(namespace) }).WithPolling(5 * poll).Should(Equal(asked))
 	})
 })
+
+var _ = Describe("Many event sources", func() {
+	It("cost a few requests each, and none once all is well", func(ctx SpecContext) {
+		const n = 15
+		namespace := newNamespace(ctx, nil)
+		source := func(i int) *hookv1.WebhookEventSource {
+			return newSource(namespace, fmt.Sprintf("s%d", i), saying("object.status.availableReplicas < object.spec.replicas"))
+		}
+		for i := range n {
+			create(ctx, source(i))
+		}
+		for i := range n {
+			seen(ctx, source(i))
+		}
+		for i := range n {
+			expectReady(ctx, source(i), metav1.ConditionTrue, hookv1.ReasonSucceeded)
+		}
+		asked := requestsIn(namespace)
+		// Found, seen, and one for what comes in between.
+		Expect(asked["patch webhookeventsources/status"]).To(BeNumerically("<=", 4*n))
+
+		By("looking at all of them again")
+		operator.base.Dispatcher.notify()
+		Consistently(func() map[string]int { return requestsIn(namespace) }).WithPolling(5 * poll).Should(Equal(asked))
+	})
+})

@@ -201,14 +201,16 @@ func (p *process) close() {
 	p.log.Close()
 }
 
-// load gives ingest the types, and the dispatcher a routing table, the first one once it is known where nothing may be sent. It
-// tries until it is taken, since the next table does not hold what this one says is new.
+// load gives ingest the types, and the dispatcher a routing table, the first one once it is known where nothing may be
+// sent. It tries until it is taken, since the next table does not hold what this one says is new. Sources come after
+// it, so that a subscription that is created together with a source gets all that the source sends.
 func (p *process) load(ctx context.Context, u routing.Update) {
 	p.types.load(u)
 	if !p.network.await(ctx) {
 		return
 	}
-	if p.retry(ctx, "Failed to load the routing table", func() error { return p.core.Load(ctx, u) }) {
+	taken := u.SourcesOnly || p.retry(ctx, "Failed to load the routing table", func() error { return p.core.Load(ctx, u) })
+	if taken {
 		p.sources.Load(sourcesOf(u))
 	}
 }

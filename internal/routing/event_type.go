@@ -56,14 +56,14 @@ func (s *store) setEventType(obj *hookv1.WebhookEventType) bool {
 		next.value = value
 	}
 	s.eventTypes[name] = next
-	return true
+	return s.outdated(true)
 }
 
 // dropEventType forgets a description that is gone and reports whether there was one.
 func (s *store) dropEventType(name delivery.Name) bool {
 	_, known := s.eventTypes[name]
 	delete(s.eventTypes, name)
-	return known
+	return s.outdated(known)
 }
 
 // refused says why events are not checked by a description.

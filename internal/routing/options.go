@@ -30,7 +30,7 @@ type Options struct {
 	Config *rest.Config
 	// Namespace is Posthorn's own: credentials are read there and nowhere else. Required.
 	Namespace string
-	// Namespaces are those whose endpoints and subscriptions are routed; none means all.
+	// Namespaces are those whose endpoints, subscriptions and event sources count; none means all.
 	Namespaces []string
 	// Defaults fill what specs leave out.
 	Defaults compile.Defaults
@@ -80,6 +80,8 @@ func transform(conditions []string) toolscache.TransformFunc {
 			o.Status.LastHandledRotate = ""
 		case *hookv1.WebhookSubscription:
 			o.Status.Endpoint, o.Status.Effective = "", nil
+		case *hookv1.WebhookEventSource:
+			o.Status.Effective = nil
 		}
 		return small(obj)
 	}

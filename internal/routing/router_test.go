@@ -143,6 +143,19 @@ func (w *world) subscription(name string) *hookv1.WebhookSubscription {
 	return obj
 }
 
+// source creates an event source of Pods.
+func (w *world) source(name string) *hookv1.WebhookEventSource {
+	w.Helper()
+	obj := &hookv1.WebhookEventSource{
+		ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: name},
+		Spec: hookv1.WebhookEventSourceSpec{
+			ServiceAccountName: "reader", Resources: []hookv1.WatchedResource{{APIVersion: "v1", Kind: "Pod"}},
+		},
+	}
+	w.create(obj)
+	return obj
+}
+
 // credentials returns what the operator writes for an endpoint.
 func (w *world) credentials(obj *hookv1.WebhookEndpoint) *corev1.Secret {
 	w.Helper()
@@ -279,6 +292,46 @@ func TestRun_FollowsTheLifeOfAnEndpoint(t *testing.T) {
 	w.await(updates, "its deletion", func(u routing.Update) bool { return len(u.Invalid) == 0 })
 }
 
+func TestRun_FollowsTheLifeOfAnEventSource(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.subscription("orders")
+	there := w.source("there")
+	updates := w.route(w.plane.Config())
+	first := w.next(updates)
+	if len(first.Sources) != 1 || first.Sources[0].Name != w.name("there") || first.Sources[0].UID != string(there.UID) || first.SourcesOnly {
+		t.Errorf("the first update has %+v", first)
+	}
+
+	obj := w.source("pods")
+	u := w.await(updates, "a second source", func(u routing.Update) bool { return len(u.Sources) == 2 })
+	if u.Sources[0].Name != w.name("pods") || !u.SourcesOnly || u.Table != first.Table {
+		t.Errorf("sources %v, alone: %t; they are in order, and the table is that of before", u.Sources, u.SourcesOnly)
+	}
+
+	// A write of the status alone brings no update: the next one is that of the spec.
+	obj.Status.Objects = new(int64)
+	if err := w.client.Status().Update(t.Context(), obj); err != nil {
+		t.Fatal(err)
+	}
+	yes := true
+	obj.Spec.Suspend = &yes
+	w.update(obj)
+	if u = w.next(updates); len(u.Sources) != 2 || !u.Sources[0].Suspended || u.Sources[0].Generation != 2 {
+		t.Errorf("after a change the sources are %+v", u.Sources)
+	}
+
+	obj.Spec.Resources[0].Selector = &hookv1.LabelSelector{MatchLabels: map[string]hookv1.LabelValue{"not a key": "a"}}
+	w.update(obj)
+	u = w.await(updates, "a source that cannot be used", func(u routing.Update) bool { return len(u.Invalid) == 1 })
+	if got := u.Invalid[0]; got.Kind != hookv1.KindWebhookEventSource || got.Name != w.name("pods") || got.Generation != 3 {
+		t.Errorf("got %+v", got)
+	}
+	w.delete(obj)
+	w.delete(there)
+	w.await(updates, "their deletion", func(u routing.Update) bool { return len(u.Sources)+len(u.Invalid) == 0 })
+}
+
 func TestRun_RoutesAllNamespaces(t *testing.T) {
 	t.Parallel()
 	one, other := newWorld(t), newWorld(t)
@@ -339,7 +392,7 @@ func TestRun_NeedsTheRightsOfItsMarkersAndNoMore(t *testing.T) {
 	subjects := []rbacv1.Subject{{Kind: "ServiceAccount", Namespace: w.namespace, Name: "dispatcher"}}
 	meta := metav1.ObjectMeta{Name: "routing-" + w.namespace}
 	w.create(&rbacv1.ClusterRole{ObjectMeta: meta, Rules: []rbacv1.PolicyRule{{
-		APIGroups: []string{hookv1.GroupName}, Resources: []string{"webhookendpoints", "webhooksubscriptions", "webhookeventtypes"}, Verbs: read,
+		APIGroups: []string{hookv1.GroupName}, Resources: []string{"webhookendpoints", "webhooksubscriptions", "webhookeventsources", "webhookeventtypes"}, Verbs: read,
 	}}})
 	w.create(&rbacv1.ClusterRoleBinding{
 		ObjectMeta: meta, Subjects: subjects,

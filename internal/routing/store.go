@@ -23,6 +23,8 @@ type store struct {
 	subscriptions map[delivery.Name]*subscriptionEntry
 	eventTypes    map[delivery.Name]*eventTypeEntry
 	sources       map[delivery.Name]*sourceEntry
+	// table is the last one, for as long as nothing changes that it is made from; otherwise nil.
+	table *Table
 }
 
 // sourceEntry is one event source. Exactly one of value and invalid is set.
@@ -78,7 +80,15 @@ func (s *store) setEndpoint(obj *hookv1.WebhookEndpoint, credentials []byte) boo
 	next.value, next.invalid = s.compileEndpoint(obj, credentials, last)
 	s.endpoints[name] = next
 	// Two that wait for the same thing are the same to the dispatcher.
-	return last == nil || last.value != next.value || !sameInvalid(last.invalid, next.invalid)
+	return s.outdated(last == nil || last.value != next.value || !sameInvalid(last.invalid, next.invalid))
+}
+
+// outdated drops the last table if what it was made from has changed, and returns whether it has.
+func (s *store) outdated(changed bool) bool {
+	if changed {
+		s.table = nil
+	}
+	return changed
 }
 
 // sameSource reports whether two entries were compiled from the same.
@@ -158,7 +168,7 @@ func (s *store) setSubscription(obj *hookv1.WebhookSubscription) bool {
 		next.value = value
 	}
 	s.subscriptions[name] = next
-	return true
+	return s.outdated(true)
 }
 
 // setSource takes in the state of an event source and reports whether the sources change by it.
@@ -196,21 +206,20 @@ func (s *store) dropSource(name delivery.Name) bool {
 func (s *store) dropEndpoint(name delivery.Name) bool {
 	_, known := s.endpoints[name]
 	delete(s.endpoints, name)
-	return known
+	return s.outdated(known)
 }
 
 // dropSubscription forgets a subscription that is gone and reports whether there was one.
 func (s *store) dropSubscription(name delivery.Name) bool {
 	_, known := s.subscriptions[name]
 	delete(s.subscriptions, name)
-	return known
+	return s.outdated(known)
 }
 
 // update returns the present state.
 func (s *store) update() Update {
-	endpoints := make([]*delivery.Endpoint, 0, len(s.endpoints))
-	subscriptions := make([]*delivery.Subscription, 0, len(s.subscriptions))
 	types, invalid := s.types()
+	endpoints := make([]*delivery.Endpoint, 0, len(s.endpoints))
 	for _, e := range s.endpoints {
 		if e.invalid != nil {
 			invalid = append(invalid, *e.invalid)
@@ -218,6 +227,7 @@ func (s *store) update() Update {
 		}
 		endpoints = append(endpoints, e.value)
 	}
+	subscriptions := make([]*delivery.Subscription, 0, len(s.subscriptions))
 	for _, e := range s.subscriptions {
 		if e.invalid != nil {
 			invalid = append(invalid, *e.invalid)
@@ -225,7 +235,7 @@ func (s *store) update() Update {
 		}
 		subscriptions = append(subscriptions, e.value)
 	}
-	var sources []*compile.EventSource
+	sources := make([]*compile.EventSource, 0, len(s.sources))
 	for _, e := range s.sources {
 		if e.invalid != nil {
 			invalid = append(invalid, *e.invalid)
@@ -241,7 +251,12 @@ func (s *store) update() Update {
 		}
 		return compareNames(a.Name, b.Name)
 	})
-	return Update{Table: NewTable(endpoints, subscriptions), Types: types, Invalid: invalid, Sources: sources}
+	u := Update{Table: s.table, Types: types, Invalid: invalid, Sources: sources, SourcesOnly: s.table != nil}
+	if u.Table == nil {
+		u.Table = NewTable(endpoints, subscriptions)
+		s.table = u.Table
+	}
+	return u
 }
 
 // sameInvalid reports whether two refusals, either of which may be absent, are equal.

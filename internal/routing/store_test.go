@@ -28,6 +28,16 @@ func billing(uid types.UID, generation int64) *hookv1.WebhookEndpoint {
 	}
 }
 
+// pods returns an event source of Pods of that UID and generation.
+func pods(uid types.UID, generation int64) *hookv1.WebhookEventSource {
+	return &hookv1.WebhookEventSource{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "team-a", Name: "pods", UID: uid, Generation: generation},
+		Spec: hookv1.WebhookEventSourceSpec{
+			ServiceAccountName: "reader", Resources: []hookv1.WatchedResource{{APIVersion: "v1", Kind: "Pod"}},
+		},
+	}
+}
+
 // credentials returns those of an endpoint, as the Secret has them.
 func credentials(t *testing.T, obj *hookv1.WebhookEndpoint, admits ...string) []byte {
 	t.Helper()
@@ -124,6 +134,73 @@ func TestStore_SaysWhyASubscriptionIsNotRouted(t *testing.T) {
 	u := s.update()
 	if len(u.Invalid) != 1 || u.Invalid[0].Reason != hookv1.ReasonInvalidSpec || !strings.Contains(u.Invalid[0].Message, "spec.filter") {
 		t.Errorf("got %+v", u.Invalid)
+	}
+}
+
+func TestStore_ASourceLeavesTheTableAsItIs(t *testing.T) {
+	t.Parallel()
+	s := newStore(compile.BuiltinDefaults())
+	obj := billing("uid-1", 1)
+	s.setEndpoint(obj, credentials(t, obj))
+	first := s.update()
+	if first.SourcesOnly {
+		t.Error("the first table counts as known")
+	}
+	name := delivery.Name{Namespace: "team-a", Name: "pods"}
+	source := pods("uid-1", 1)
+	if !s.setSource(source) {
+		t.Fatal("a new source changes nothing")
+	}
+	u := s.update()
+	if !u.SourcesOnly || u.Table != first.Table || len(u.Sources) != 1 || u.Sources[0].Name != name {
+		t.Fatalf("got %+v", u)
+	}
+	source.ResourceVersion = "2"
+	if s.setSource(source) || s.update().Sources[0] != u.Sources[0] {
+		t.Error("a change of the status compiles the source anew")
+	}
+	for _, next := range []*hookv1.WebhookEventSource{pods("uid-1", 2), pods("uid-2", 2)} {
+		if !s.setSource(next) || s.update().Sources[0].UID != string(next.UID) || s.update().Sources[0].Generation != 2 {
+			t.Errorf("UID %s, generation %d is not taken up", next.UID, next.Generation)
+		}
+	}
+
+	if !s.setEndpoint(obj, credentials(t, obj, "team-b")) {
+		t.Fatal("a change of the credentials is not taken up")
+	}
+	if u = s.update(); u.SourcesOnly || u.Table == first.Table || len(u.Sources) != 1 {
+		t.Errorf("after a change of an endpoint: %+v", u)
+	}
+	if !s.dropSource(name) || s.dropSource(name) || len(s.update().Sources) != 0 {
+		t.Error("a source that is gone is there, or goes twice")
+	}
+}
+
+func TestStore_SaysWhyASourceIsNotWatchedFor(t *testing.T) {
+	t.Parallel()
+	s := newStore(compile.BuiltinDefaults())
+	obj := pods("uid-1", 3)
+	obj.Spec.Namespaces = &hookv1.WatchedNamespaces{From: hookv1.FromNamespacesSelector}
+	s.setSource(obj)
+	u := s.update()
+	if len(u.Invalid) != 1 || len(u.Sources) != 0 {
+		t.Fatalf("got %+v", u)
+	}
+	got := u.Invalid[0]
+	if !strings.HasPrefix(got.Message, "WebhookEventSource pods is not watched for: spec.namespaces.selector") {
+		t.Errorf("Message: got %q", got.Message)
+	}
+	got.Message = ""
+	want := Invalid{
+		Kind: "WebhookEventSource", Name: delivery.Name{Namespace: "team-a", Name: "pods"}, UID: "uid-1", Generation: 3,
+		Reason: hookv1.ReasonInvalidSpec,
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	s.setSource(pods("uid-1", 4))
+	if u = s.update(); len(u.Invalid) != 0 || len(u.Sources) != 1 {
+		t.Errorf("once it is corrected: %+v", u)
 	}
 }
 

@@ -253,7 +253,7 @@ func TestAPIServer_TheRightsOfTheMarkersAreEnough(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	config := w.account([]rbacv1.PolicyRule{
-		{APIGroups: []string{hookv1.GroupName}, Resources: []string{"webhookendpoints/status", "webhooksubscriptions/status", "webhookeventtypes/status"}, Verbs: []string{"patch"}},
+		{APIGroups: []string{hookv1.GroupName}, Resources: []string{"webhookendpoints/status", "webhooksubscriptions/status", "webhookeventsources/status", "webhookeventtypes/status"}, Verbs: []string{"patch"}},
 		{APIGroups: []string{"events.k8s.io"}, Resources: []string{"events"}, Verbs: []string{"create", "patch"}},
 	}, []rbacv1.PolicyRule{
 		{APIGroups: []string{"coordination.k8s.io"}, Resources: []string{"leases"}, ResourceNames: []string{LeaseName}, Verbs: []string{"create", "patch"}},
@@ -263,6 +263,11 @@ func TestAPIServer_TheRightsOfTheMarkersAreEnough(t *testing.T) {
 	f.Circuit = breaker.Snapshot{State: breaker.Open, Since: time.Now(), NextProbe: time.Now().Add(time.Minute)}
 	writer.UpdateEndpoint(f)
 	writer.UpdateSubscription(w.subscription("orders"))
+	source := w.source("pods")
+	writer.UpdateSource(source)
+	w.eventually("Watching of the event source", func() bool {
+		return meta.IsStatusConditionTrue(w.readSource("pods").Status.Conditions, hookv1.ConditionWatching)
+	})
 	w.eventually("the Kubernetes Event of the circuit", func() bool { return w.circuitEvent(&f) != nil })
 	// Once more: the recorder makes a series of it, by a patch.
 	for _, state := range []breaker.State{breaker.Closed, breaker.Open} {

@@ -79,15 +79,29 @@ func (s *state) sourceStatus() hookv1.WebhookEventSourceStatus {
 // wanted returns what the status of the event source should say.
 func (f *SourceFacts) wanted(stored *state, now time.Time) *state {
 	s := &state{Source: &hookv1.WebhookEventSourceStatus{
-		Resources: f.Resources, Objects: &f.Objects, Emitted: &f.Emitted, LastEventTime: optionalSeconds(f.LastEvent),
+		Resources: f.Resources, Objects: count(f.Objects), Emitted: count(f.Emitted), LastEventTime: optionalSeconds(f.LastEvent),
 		LastGap: f.LastGap,
 	}}
-	if f.LastGap == nil && stored.Source != nil {
-		s.Source.LastGap = stored.Source.LastGap // of an earlier run
+	if stored.Source != nil {
+		keepPast(s.Source, stored.Source)
 	}
 	s.set(stored, f.Permissions.condition(hookv1.ConditionPermissionsGranted, f.Generation), time.Time{}, now)
 	s.set(stored, f.Watching.condition(hookv1.ConditionWatching, f.Generation), f.WatchingSince, now)
 	return s
+}
+
+// keepPast takes over what was true of an earlier run and is true for good, where this one does not know it: the facts
+// are about what is watched now, which is nothing at the start of a dispatcher, and of a spec that cannot be used.
+func keepPast(s, stored *hookv1.WebhookEventSourceStatus) {
+	if stored.Emitted != nil && *stored.Emitted > *s.Emitted {
+		s.Emitted = stored.Emitted
+	}
+	if s.LastEventTime.Before(stored.LastEventTime) {
+		s.LastEventTime = stored.LastEventTime
+	}
+	if s.LastGap == nil {
+		s.LastGap = stored.LastGap
+	}
 }
 
 // condition returns the verdict as a condition.

@@ -130,6 +130,31 @@ func (w *world) subscription(name string) SubscriptionFacts {
 	return f
 }
 
+// source creates an event source and returns the facts of one that watches.
+func (w *world) source(name string) SourceFacts {
+	w.Helper()
+	obj := &hookv1.WebhookEventSource{
+		ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: name},
+		Spec: hookv1.WebhookEventSourceSpec{
+			ServiceAccountName: "reader", Resources: []hookv1.WatchedResource{{APIVersion: "v1", Kind: "Pod"}},
+		},
+	}
+	w.create(obj)
+	f := watching()
+	f.Name, f.UID, f.Generation = delivery.Name{Namespace: w.namespace, Name: name}, string(obj.UID), obj.Generation
+	return f
+}
+
+// readSource returns the event source of that name as the API server has it.
+func (w *world) readSource(name string) *hookv1.WebhookEventSource {
+	w.Helper()
+	obj := &hookv1.WebhookEventSource{}
+	if err := w.client.Get(w.Context(), client.ObjectKey{Namespace: w.namespace, Name: name}, obj); err != nil {
+		w.Fatal(err)
+	}
+	return obj
+}
+
 // readEndpoint returns the endpoint of that name as the API server has it.
 func (w *world) readEndpoint(name string) *hookv1.WebhookEndpoint {
 	w.Helper()

@@ -23,6 +23,7 @@ var stallReasons = map[string]bool{
 	hookv1.ReasonInvalidSpec: true, hookv1.ReasonInvalidEventType: true, hookv1.ReasonInvalidSource: true,
 	hookv1.ReasonInvalidFilter: true, hookv1.ReasonFilterTooExpensive: true,
 	hookv1.ReasonInvalidTransform: true, hookv1.ReasonTransformTooExpensive: true,
+	hookv1.ReasonInvalidExpression: true, hookv1.ReasonExpressionTooExpensive: true,
 }
 
 // compute returns what kstatus makes of an object, and the generation that its status is about.
@@ -67,19 +68,28 @@ func judge(o object, computed status.Status, observed int64, becameCurrent bool)
 	return errs
 }
 
-// requiredOf lists what must be True of an object before an event would be delivered.
+// requiredOf lists what must be True of an object before an event would be delivered, or made. Of an event source
+// Watching is not among it: a watch that is being replaced, and a source that is suspended, are in order.
 func requiredOf(o object) []string {
-	if endpoint, ok := o.(*hookv1.WebhookEndpoint); ok {
+	switch o := o.(type) {
+	case *hookv1.WebhookEndpoint:
 		required := []string{hookv1.ConditionRouted, hookv1.ConditionDestinationAllowed}
-		if endpoint.SigningSecretName() != "" {
+		if o.SigningSecretName() != "" {
 			required = append(required, hookv1.ConditionSigningKeyReady)
 		}
-		if endpoint.Spec.ServiceRef != nil {
+		if o.Spec.ServiceRef != nil {
 			required = append(required, hookv1.ConditionServiceResolved)
 		}
 		return required
+	case *hookv1.WebhookEventSource:
+		required := []string{hookv1.ConditionPermissionsGranted}
+		if o.Spec.When != nil {
+			required = append(required, hookv1.ConditionExpressionValid)
+		}
+		return required
+	default:
+		return []string{hookv1.ConditionRouted, hookv1.ConditionEndpointResolved, hookv1.ConditionFilterValid}
 	}
-	return []string{hookv1.ConditionRouted, hookv1.ConditionEndpointResolved, hookv1.ConditionFilterValid}
 }
 
 // checkConditions runs the checks of flux on a status that a reconcile has written: the full ones, and

@@ -67,3 +67,39 @@ func TestRecord_ObjectsToWhatNobodyMayConclude(t *testing.T) {
 		})
 	}
 }
+
+func TestRecord_HoldsASourceToItsOwnConditions(t *testing.T) {
+	t.Parallel()
+	condition := func(name string, is metav1.ConditionStatus, reason string, generation int64) metav1.Condition {
+		return metav1.Condition{Type: name, Status: is, Reason: reason, ObservedGeneration: generation, Message: "It is so."}
+	}
+	ready := condition(hookv1.ConditionReady, metav1.ConditionTrue, hookv1.ReasonSucceeded, 2)
+	granted := condition(hookv1.ConditionPermissionsGranted, metav1.ConditionTrue, hookv1.ReasonGranted, 2)
+	valid := condition(hookv1.ConditionExpressionValid, metav1.ConditionTrue, hookv1.ReasonValid, 2)
+	stalled := condition(hookv1.ConditionWatching, metav1.ConditionFalse, hookv1.ReasonWatchStalled, 2)
+	generation := int64(2)
+	for name, tc := range map[string]struct {
+		when       *hookv1.When
+		conditions []metav1.Condition
+		want       string // empty where there is nothing to object to
+	}{
+		"a watch that is being replaced": {nil, []metav1.Condition{ready, granted, stalled}, ""},
+		"without rights":                 {nil, []metav1.Condition{ready, stalled}, "current before PermissionsGranted"},
+		"with its expression judged":     {&hookv1.When{Expression: "true"}, []metav1.Condition{ready, granted, valid, stalled}, ""},
+		"before its expression is":       {&hookv1.When{Expression: "true"}, []metav1.Condition{ready, granted, stalled}, "current before ExpressionValid"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRecorder(nil)
+			r.record(&hookv1.WebhookEventSource{
+				ObjectMeta: metav1.ObjectMeta{Name: "pods", Generation: 2},
+				Spec:       hookv1.WebhookEventSourceSpec{When: tc.when},
+				Status:     hookv1.WebhookEventSourceStatus{ObservedGeneration: &generation, Conditions: tc.conditions},
+			})
+			found := strings.Join(r.Violations(), "\n")
+			if !strings.Contains(found, tc.want) || tc.want == "" && found != "" {
+				t.Errorf("found %q, want %q", found, tc.want)
+			}
+		})
+	}
+}

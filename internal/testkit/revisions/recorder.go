@@ -28,13 +28,13 @@ import (
 // retryPause is the wait before a watch is begun again that was refused, such as by an API server that is away.
 const retryPause = 100 * time.Millisecond
 
-// object is one of either kind.
+// object is one of any kind.
 type object interface {
 	client.Object
 	GetConditions() []metav1.Condition
 }
 
-// Recorder watches all objects of both kinds. Its methods are safe for concurrent use.
+// Recorder watches all objects of all kinds. Its methods are safe for concurrent use.
 type Recorder struct {
 	client client.WithWatch
 
@@ -56,7 +56,9 @@ func Start(ctx context.Context, config *rest.Config) (*Recorder, error) {
 		return nil, fmt.Errorf("make client: %w", err)
 	}
 	r := newRecorder(watcher)
-	for _, list := range []client.ObjectList{&hookv1.WebhookEndpointList{}, &hookv1.WebhookSubscriptionList{}} {
+	for _, list := range []client.ObjectList{
+		&hookv1.WebhookEndpointList{}, &hookv1.WebhookSubscriptionList{}, &hookv1.WebhookEventSourceList{},
+	} {
 		from, err := r.look(ctx, list)
 		if err != nil {
 			return nil, err
