@@ -44,9 +44,13 @@ func (r *Runner) tellAll() {
 		outlooks = append(outlooks, o)
 	}
 	r.mu.Unlock()
-	for _, o := range outlooks {
-		r.opts.Reporter.UpdateSource(o.facts(states, time.Now()))
+	now := time.Now()
+	facts := make([]status.SourceFacts, len(outlooks))
+	for i, o := range outlooks {
+		facts[i] = o.facts(states, now)
+		r.opts.Reporter.UpdateSource(facts[i])
 	}
+	r.meter.tell(states, facts, now)
 }
 
 // facts returns what is known of a source.

@@ -128,7 +128,9 @@ type progress struct {
 	// alive is when the API server last showed that the watch lives.
 	alive  time.Time
 	takers map[string]takerProgress
-	gap    *gap
+	// objects is how many are remembered.
+	objects int
+	gap     *gap
 }
 
 // takerProgress is what a watch tells about one of its takers.
@@ -600,7 +602,7 @@ func (w *watch) tell() {
 		}
 	}
 	w.mu.Lock()
-	w.progress.takers = takers
+	w.progress.takers, w.progress.objects = takers, len(w.entries)
 	w.progress.alive = w.alive
 	w.mu.Unlock()
 	w.report()
