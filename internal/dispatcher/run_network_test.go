@@ -22,6 +22,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/posthorn-dev/posthorn/internal/config"
+	"github.com/posthorn-dev/posthorn/internal/catalogue"
 	"github.com/posthorn-dev/posthorn/internal/egress"
 	"github.com/posthorn-dev/posthorn/internal/routing"
 )
@@ -223,10 +224,10 @@ func TestNetwork_IsKnownOnceAllWasReadThatMayBe(t *testing.T) {
 func TestNetwork_TheFirstTableWaitsForIt(t *testing.T) {
 	t.Parallel()
 	f := newFakeNetwork()
-	p := &process{network: f.network}
+	p := &process{network: f.network, types: newEventTypes(nil)}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	p.load(ctx, routing.Update{}) // there is no dispatcher to load it into
+	p.load(ctx, routing.Update{Types: catalogue.NewTable(nil)}) // there is no dispatcher to load it into
 	close(f.known)
 	if !f.await(t.Context()) {
 		t.Error("it waits for what is known")
