@@ -21,8 +21,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/rest"
 
-	"github.com/posthorn-dev/posthorn/internal/config"
 	"github.com/posthorn-dev/posthorn/internal/catalogue"
+	"github.com/posthorn-dev/posthorn/internal/config"
 	"github.com/posthorn-dev/posthorn/internal/egress"
 	"github.com/posthorn-dev/posthorn/internal/routing"
 )
