@@ -96,7 +96,7 @@ func keepPast(s, stored *hookv1.WebhookEventSourceStatus) {
 	if stored.Emitted != nil && *stored.Emitted > *s.Emitted {
 		s.Emitted = stored.Emitted
 	}
-	if s.LastEventTime.Before(stored.LastEventTime) {
+	if s.LastEventTime == nil || s.LastEventTime.Before(stored.LastEventTime) {
 		s.LastEventTime = stored.LastEventTime
 	}
 	if s.LastGap == nil {

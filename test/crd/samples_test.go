@@ -66,6 +66,7 @@ var _ = Describe("The samples", Ordered, func() {
 			"webhookendpoint_minimal.yaml", "webhookendpoint_full.yaml",
 			"webhooksubscription_minimal.yaml", "webhooksubscription_full.yaml",
 			"webhookeventtype_minimal.yaml", "webhookeventtype_full.yaml",
+			"webhookeventsource_minimal.yaml", "webhookeventsource_full.yaml",
 		))
 	})
 
@@ -97,6 +98,13 @@ var _ = Describe("The samples", Ordered, func() {
 		for i := range types.Items {
 			_, err := compile.EventType(&types.Items[i])
 			Expect(err).NotTo(HaveOccurred(), types.Items[i].Name)
+		}
+		var sources hookv1.WebhookEventSourceList
+		Expect(k8s.List(ctx, &sources, inNamespace(own))).To(Succeed())
+		Expect(sources.Items).NotTo(BeEmpty())
+		for i := range sources.Items {
+			_, err := compile.Source(&sources.Items[i])
+			Expect(err).NotTo(HaveOccurred(), sources.Items[i].Name)
 		}
 	})
 })

@@ -57,6 +57,7 @@ func TestDispatcherRole_HasEveryVerbThatIsUsedAndNoOther(t *testing.T) {
 	producer := subscribe(t, receiver.URL("billing"))
 	producer.Address = first.Ingest
 	describeType(t, producer.Namespace)
+	watchDeployments(t, producer.Namespace)
 	post(t, producer, "1")
 	awaitRequests(t, receiver, 1)
 	if err := first.Stop(); err != nil {
@@ -113,16 +114,57 @@ func TestDispatcherToken_ReadsNoSecretOutsideItsNamespace(t *testing.T) {
 		t.Errorf("list in its own namespace: %v", err)
 	}
 	for what, err := range map[string]error{
-		"get":        own.Get(t.Context(), client.ObjectKeyFromObject(theirs), &corev1.Secret{}),
-		"list":       own.List(t.Context(), &corev1.SecretList{}, client.InNamespace(namespace)),
-		"list all":   own.List(t.Context(), &corev1.SecretList{}),
-		"write":      own.Update(t.Context(), theirs),
-		"delete":     own.Delete(t.Context(), theirs),
-		"read a map": own.List(t.Context(), &corev1.ConfigMapList{}, client.InNamespace(namespace)),
+		"get":           own.Get(t.Context(), client.ObjectKeyFromObject(theirs), &corev1.Secret{}),
+		"list":          own.List(t.Context(), &corev1.SecretList{}, client.InNamespace(namespace)),
+		"list all":      own.List(t.Context(), &corev1.SecretList{}),
+		"write":         own.Update(t.Context(), theirs),
+		"delete":        own.Delete(t.Context(), theirs),
+		"list accounts": own.List(t.Context(), &corev1.ServiceAccountList{}, client.InNamespace(namespace)),
 	} {
 		if !apierrors.IsForbidden(err) {
 			t.Errorf("%s: got %v, want a refusal", what, err)
 		}
+	}
+}
+
+// watchDeployments makes a source of the Deployments of a namespace, chosen by its labels, and waits until it watches.
+func watchDeployments(t *testing.T, namespace string) {
+	t.Helper()
+	meta := metav1.ObjectMeta{Namespace: namespace, Name: "events-reader", Labels: map[string]string{hookv1.LabelUse: hookv1.LabelUseValue}}
+	source := &hookv1.WebhookEventSource{
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "deployments"},
+		Spec: hookv1.WebhookEventSourceSpec{
+			ServiceAccountName: "events-reader",
+			Resources:          []hookv1.WatchedResource{{APIVersion: "apps/v1", Kind: "Deployment"}},
+			Namespaces: &hookv1.WatchedNamespaces{From: hookv1.FromNamespacesSelector, Selector: &hookv1.LabelSelector{
+				MatchLabels: map[string]hookv1.LabelValue{corev1.LabelMetadataName: hookv1.LabelValue(namespace)},
+			}},
+		},
+	}
+	err := errors.Join(
+		posthorn.Admin.Create(t.Context(), &corev1.ServiceAccount{ObjectMeta: meta}),
+		posthorn.Admin.Create(t.Context(), &rbacv1.ClusterRole{
+			ObjectMeta: metav1.ObjectMeta{Name: "read-deployments-" + namespace},
+			Rules:      []rbacv1.PolicyRule{{APIGroups: []string{"apps"}, Resources: []string{"deployments"}, Verbs: []string{"list", "watch"}}},
+		}),
+		posthorn.Admin.Create(t.Context(), &rbacv1.ClusterRoleBinding{
+			ObjectMeta: metav1.ObjectMeta{Name: "read-deployments-" + namespace},
+			RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "read-deployments-" + namespace},
+			Subjects:   []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: namespace, Name: "events-reader"}},
+		}),
+		posthorn.Admin.Create(t.Context(), source),
+		platform.Await(within(t), "the source watches", func(ctx context.Context) error {
+			if err := posthorn.Admin.Get(ctx, client.ObjectKeyFromObject(source), source); err != nil {
+				return err
+			}
+			if !apimeta.IsStatusConditionTrue(source.Status.Conditions, hookv1.ConditionReady) {
+				return fmt.Errorf("its conditions are %+v", source.Status.Conditions)
+			}
+			return nil
+		}),
+	)
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 
