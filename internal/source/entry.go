@@ -356,8 +356,6 @@ type takerRecord struct {
 	From uint64 `json:"from,omitempty"`
 	// Expression is edge.Policy's key of the expression that the states are of.
 	Expression uint64 `json:"expression,omitempty"`
-	// Gone is when the source was deleted; zero while it is there.
-	Gone time.Time `json:"gone,omitzero"`
 	// Emitted is how many events it has sent about the resource, LastEvent when it last did.
 	Emitted   int64     `json:"emitted,omitempty"`
 	LastEvent time.Time `json:"lastEvent,omitzero"`

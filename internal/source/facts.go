@@ -23,6 +23,8 @@ type outlook struct {
 	source  *compile.EventSource
 	invalid *Invalid
 	rows    []outlookRow
+	// staleAfter is how long a watch that lives may show nothing.
+	staleAfter time.Duration
 }
 
 // outlookRow is that of one of its resources.
@@ -37,6 +39,8 @@ type outlookRow struct {
 
 // tellAll hands the facts about all sources to the reporter.
 func (r *Runner) tellAll() {
+	r.telling.Lock()
+	defer r.telling.Unlock()
 	states := r.states()
 	r.mu.Lock()
 	outlooks := make([]*outlook, 0, len(r.outlook))
@@ -73,14 +77,14 @@ func (o *outlook) facts(states map[watchKey]progress, now time.Time) status.Sour
 	id := o.source.Name.String()
 	for i := range o.rows {
 		row := &o.rows[i]
-		w, since := row.watching(states, id, f.Permissions, now)
+		w, since := row.watching(states, id, f.Permissions, now.Add(-o.staleAfter), now)
 		if !w.Holds && f.Watching.Holds {
 			f.Watching, f.WatchingSince = w, since
 		}
-		f.Resources = append(f.Resources, row.count(states, id, &f, now))
+		f.Resources = append(f.Resources, row.count(states, id, &f, now.Add(-o.staleAfter)))
 	}
 	if f.Watching.Holds {
-		f.Watching.Message = "Every watch has shown life within 2 minutes."
+		f.Watching.Message = fmt.Sprintf("Every watch has shown life within %s.", spell(o.staleAfter))
 	}
 	return f
 }
@@ -108,7 +112,9 @@ func (o *outlook) permissions() status.Verdict {
 }
 
 // watching returns whether the watches of a resource live, and since when they do not.
-func (row *outlookRow) watching(states map[watchKey]progress, id string, rights status.Verdict, now time.Time) (status.Verdict, time.Time) {
+func (row *outlookRow) watching(
+	states map[watchKey]progress, id string, rights status.Verdict, stale, now time.Time,
+) (status.Verdict, time.Time) {
 	no := func(reason, format string, args ...any) status.Verdict {
 		return status.Verdict{Known: true, Reason: reason, Message: fmt.Sprintf(format, args...)}
 	}
@@ -139,7 +145,7 @@ func (row *outlookRow) watching(states map[watchKey]progress, id string, rights 
 			return no(hookv1.ReasonWatchStalled, "The watch of %s does not go on: %s.", kind, orElse(s.message, "it is being replaced")), s.since
 		case following:
 		}
-		if now.Sub(s.alive) > staleAfter {
+		if s.alive.Before(stale) {
 			return no(hookv1.ReasonWatchStalled, "The watch of %s has shown no life since %s: it is being replaced.",
 				kind, s.alive.UTC().Format(time.RFC3339)), s.alive
 		}
@@ -152,6 +158,14 @@ func (row *outlookRow) watching(states map[watchKey]progress, id string, rights 
 	return status.Verdict{Holds: true}, time.Time{}
 }
 
+// spell writes a duration for users.
+func spell(d time.Duration) string {
+	if minutes := d / time.Minute; minutes > 1 && d%time.Minute == 0 {
+		return fmt.Sprintf("%d minutes", minutes)
+	}
+	return d.String()
+}
+
 func orElse(s, other string) string {
 	if s == "" {
 		return other
@@ -160,7 +174,7 @@ func orElse(s, other string) string {
 }
 
 // count returns the figures of a resource, and adds them to those of the source.
-func (row *outlookRow) count(states map[watchKey]progress, id string, f *status.SourceFacts, now time.Time) hookv1.WatchedResourceStatus {
+func (row *outlookRow) count(states map[watchKey]progress, id string, f *status.SourceFacts, stale time.Time) hookv1.WatchedResourceStatus {
 	var objects int64
 	var last time.Time
 	caughtUp := len(row.keys) > 0
@@ -173,7 +187,7 @@ func (row *outlookRow) count(states map[watchKey]progress, id string, f *status.
 		if t.lastEvent.After(last) {
 			last = t.lastEvent
 		}
-		caughtUp = caughtUp && s.phase == following && t.begun && now.Sub(s.alive) <= staleAfter
+		caughtUp = caughtUp && s.phase == following && t.begun && !s.alive.Before(stale)
 		if s.gap != nil && (f.LastGap == nil || s.gap.to.After(f.LastGap.To.Time)) {
 			from, to := metav1.NewTime(s.gap.from.Truncate(time.Second)), metav1.NewTime(s.gap.to.Truncate(time.Second))
 			f.LastGap = &hookv1.EventGap{From: &from, To: &to, Resource: kindLabel(row.resource)}

@@ -18,15 +18,54 @@ import (
 
 // How a watch proves that it lives: the API server sends a bookmark every minute or so.
 const (
-	// staleAfter is how long a watch may show nothing before it is replaced.
-	staleAfter = 2 * time.Minute
 	// minWatch is how long the API server keeps a watch open at least; it is twice that at most, so that not all
 	// of them end at once.
 	minWatch = 5 * time.Minute
+	// briefWatch is how long a watch lasts at least that does not end as soon as it begins.
+	briefWatch = time.Second
 )
 
-// errStale ends a watch that showed no life.
-var errStale = errors.New("the watch showed neither a change nor a bookmark for 2 minutes")
+// errBrief ends a watch that showed nothing. Without a wait the next would be asked for at once.
+var errBrief = errors.New("the API server ended the watch as soon as it had begun")
+
+// stale is the error of a watch that showed no life.
+func (w *watch) stale() error {
+	return fmt.Errorf("the watch showed neither a change nor a bookmark for %s", w.staleAfter)
+}
+
+// While a watch takes in the changes since it was last up to date, what must hold for a while waits: it may have
+// ended meanwhile. The API server sends them at once, and does not say which is the last.
+const (
+	// quietFor is how long nothing comes when all of them are there.
+	quietFor = time.Second
+	// maxCatchUp bounds the wait where changes never cease.
+	maxCatchUp = 10 * time.Second
+)
+
+// catchUp is whether a watch has taken in the changes since it was last up to date.
+type catchUp struct {
+	begun       time.Time
+	quiet       *time.Timer
+	shown, done bool
+}
+
+func newCatchUp() *catchUp { return &catchUp{begun: time.Now(), quiet: time.NewTimer(quietFor)} }
+
+// shows notes that something came.
+func (c *catchUp) shows() {
+	c.shown = true
+	if c.done = c.done || time.Since(c.begun) > maxCatchUp; !c.done {
+		c.quiet.Reset(quietFor)
+	}
+}
+
+// ended returns why a watch ended; nil when that is how watches end.
+func (c *catchUp) ended() error {
+	if !c.shown && time.Since(c.begun) < briefWatch {
+		return errBrief
+	}
+	return nil
+}
 
 // target is what the watch reads.
 func (w *watch) target() target { return target{w.plan.resource, w.key} }
@@ -44,7 +83,7 @@ func (w *watch) follow(ctx context.Context) error {
 		return w.expired(err)
 	}
 	defer stream.Stop()
-	w.alive = time.Now()
+	w.live()
 	w.enter(following, "")
 	w.tell()
 	return w.expired(w.receive(ctx, stream))
@@ -63,12 +102,15 @@ func (w *watch) expired(err error) error {
 
 // receive takes in what a watch sends, until it ends.
 func (w *watch) receive(ctx context.Context, stream apiwatch.Interface) error {
-	stale := time.NewTimer(staleAfter)
+	stale := time.NewTimer(w.staleAfter)
 	defer stale.Stop()
 	tick := time.NewTicker(checkpointInterval)
 	defer tick.Stop()
+	up := newCatchUp()
+	defer up.quiet.Stop()
 	for {
-		if err := w.ring(ctx); err != nil {
+		timer, err := w.ring(ctx, up)
+		if err != nil {
 			return err
 		}
 		select {
@@ -77,17 +119,20 @@ func (w *watch) receive(ctx context.Context, stream apiwatch.Interface) error {
 		case <-w.changed:
 			return nil
 		case <-stale.C:
-			return errStale
+			return w.stale()
+		case <-up.quiet.C:
+			up.done = true
 		case <-tick.C:
 			if err := w.housekeep(ctx); err != nil || len(w.pendingNeeds()) > 0 {
 				return err
 			}
-		case <-w.timer():
+		case <-timer:
 		case first, ok := <-stream.ResultChan():
 			if !ok {
-				return nil
+				return up.ended()
 			}
-			stale.Reset(staleAfter)
+			up.shows()
+			stale.Reset(w.staleAfter)
 			if err := w.take(ctx, first, stream.ResultChan()); err != nil {
 				return err
 			}
@@ -118,20 +163,21 @@ func (w *watch) timer() <-chan time.Time {
 	return time.After(time.Until(due))
 }
 
-// ring takes in the timers that are due.
-func (w *watch) ring(ctx context.Context) error {
+// ring takes in the timers that are due, once the watch has caught up, and returns when the next is.
+func (w *watch) ring(ctx context.Context, up *catchUp) (<-chan time.Time, error) {
+	if !up.done {
+		return nil, nil
+	}
 	for {
 		due, ok := w.nextTimer()
 		if !ok || due.After(time.Now()) {
-			return nil
+			return w.timer(), nil
 		}
 		b := newBatch()
-		err := w.expire(b, time.Now(), func(e *entry) (objects, error) { return w.lastStates(ctx, b, e) })
-		if err != nil {
-			return err
-		}
-		if err := w.commit(ctx, b); err != nil {
-			return err
+		failed := w.expire(b, time.Now(), func(e *entry) (objects, error) { return w.lastStates(ctx, b, e) })
+		// What came before a failure is done all the same.
+		if err := errors.Join(failed, w.commit(ctx, b)); err != nil {
+			return nil, err
 		}
 	}
 }
@@ -159,7 +205,14 @@ func (w *watch) take(ctx context.Context, first apiwatch.Event, more <-chan apiw
 	if err := w.commit(ctx, b); err != nil {
 		return err
 	}
-	w.version, w.alive = version, time.Now()
+	w.version = version
+	w.live()
+	if failed == nil {
+		w.upToDate = w.alive
+	}
+	if n := number(version); n != 0 && n >= w.toldUpTo {
+		w.recovering = false
+	}
 	if failed != nil {
 		return failed
 	}
@@ -201,6 +254,7 @@ func (w *watch) fail(ctx context.Context, err error, wait time.Duration) {
 	default:
 		w.enter(stalled, reasonOf(err))
 	}
+	w.tell()
 	if after, ok := apierrors.SuggestsClientDelay(err); ok {
 		wait = max(wait, time.Duration(after)*time.Second)
 	}

@@ -74,7 +74,7 @@ func (g *gap) event(t *taker) (*event.Event, error) {
 		Subject:         t.source.Name.Name,
 		DataContentType: "application/json",
 		Time:            g.to.UTC(),
-		Origin:          originPrefix + t.source.Name.Namespace + ":" + t.source.Name.Name,
+		Origin:          t.origin(),
 		Data:            data,
 	}, nil
 }

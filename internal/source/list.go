@@ -25,18 +25,17 @@ const pageSize = 500
 func (w *watch) compare(ctx context.Context, need map[string]bool) error {
 	w.enter(relisting, "")
 	last, begun := w.written.Time, w.begun()
-	b := newBatch()
-	version, err := w.all(ctx, func(o *observation) error { return w.takeListed(ctx, b, o, need) })
-	if err != nil {
-		return err
-	}
-	for _, e := range w.entries {
-		if e.seen == w.list || e.gone {
-			continue
-		}
-		if err := w.takeMissing(ctx, b, e); err != nil {
+	if w.written.Version == 0 {
+		// What a first list tells of must be found by a run that begins where this one is broken off.
+		if err := w.checkpoint(ctx, true); err != nil {
 			return err
 		}
+	}
+	b := newBatch()
+	version, err := w.compareAll(ctx, b, need)
+	if err != nil {
+		// What came before a failure is done all the same: the next list finds that it is known.
+		return errors.Join(err, w.commit(ctx, b))
 	}
 	if err := w.conclude(ctx, b, need, version); err != nil {
 		return err
@@ -44,8 +43,43 @@ func (w *watch) compare(ctx context.Context, need map[string]bool) error {
 	if err := w.declareGap(ctx, last, begun); err != nil {
 		return err
 	}
-	w.version = version
+	w.version, w.recovering, w.upToDate = version, false, time.Now()
 	return w.checkpoint(ctx, true)
+}
+
+// compareAll takes in what there is, and what there is no more.
+func (w *watch) compareAll(ctx context.Context, b *batch, need map[string]bool) (version string, err error) {
+	version, err = w.all(ctx, func(o *observation) error { return w.takeListed(ctx, b, o, need) })
+	if err != nil {
+		return "", err
+	}
+	w.miss()
+	for _, e := range w.entries {
+		if e.seen == w.list || e.gone {
+			continue
+		}
+		if err := w.takeMissing(ctx, b, e); err != nil {
+			return "", err
+		}
+	}
+	return version, nil
+}
+
+// miss makes entries of the objects that an earlier run told of and did not come to remember, and that are gone.
+func (w *watch) miss() {
+	if !w.recovering || w.key.fieldSelector != "" {
+		return
+	}
+	for _, t := range w.plan.takers {
+		for k, last := range w.sent.told {
+			o := last.object
+			if k[0] != t.origin() || last.gone || last.version <= w.loadedAt || w.entries[o.UID] != nil || o.Kind != w.key.resource.Kind ||
+				o.APIVersion != w.key.resource.APIVersion() || w.key.namespace != "" && w.key.namespace != o.Namespace {
+				continue
+			}
+			w.entries[o.UID] = &entry{uid: o.UID, namespace: w.names.of(o.Namespace), name: o.Name}
+		}
+	}
 }
 
 // begun returns the takers that had gone through all objects before.
@@ -66,7 +100,7 @@ func (w *watch) introduce(ctx context.Context, need map[string]bool) error {
 	b := newBatch()
 	version, err := w.all(ctx, func(o *observation) error { return w.takeListed(ctx, b, o, need) })
 	if err != nil {
-		return err
+		return errors.Join(err, w.commit(ctx, b))
 	}
 	if err := w.conclude(ctx, b, need, version); err != nil {
 		return err
@@ -128,6 +162,8 @@ func (w *watch) conclude(ctx context.Context, b *batch, need map[string]bool, ve
 
 // tellGone tells the takers of an object that is gone. Where the watch has yet to see that, it stays for the others.
 func (w *watch) tellGone(b *batch, e *entry, need map[string]bool) {
+	w.count(e, -1)
+	defer func() { w.count(w.entries[e.uid], 1) }()
 	for _, t := range w.plan.takers {
 		p := e.part(t.id)
 		if p == nil || !need[t.id] {
@@ -161,6 +197,7 @@ func (w *watch) all(ctx context.Context, handle func(*observation) error) (versi
 	w.meter.lists.WithLabelValues(kindLabel(w.key.resource)).Inc()
 	version, err = w.stream(ctx, handle)
 	if isUnsupported(err) {
+		w.list++ // what the stream showed may be gone by now
 		version, err = w.pages(ctx, handle)
 	}
 	return version, err
@@ -187,19 +224,19 @@ func (w *watch) stream(ctx context.Context, handle func(*observation) error) (ve
 		return "", err
 	}
 	defer stream.Stop()
-	stale := time.NewTimer(staleAfter)
+	stale := time.NewTimer(w.staleAfter)
 	defer stale.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return "", ctx.Err()
 		case <-stale.C:
-			return "", errStale
+			return "", w.stale()
 		case ev, ok := <-stream.ResultChan():
 			if !ok {
 				return "", errors.New("the API server ended the list before its end")
 			}
-			stale.Reset(staleAfter)
+			stale.Reset(w.staleAfter)
 			switch ev.Type {
 			case apiwatch.Error:
 				return "", failure(ev.Object)
@@ -248,6 +285,6 @@ func (w *watch) handle(item runtime.Object, handle func(*observation) error) err
 	if err != nil {
 		return err
 	}
-	w.alive = time.Now()
+	w.live()
 	return handle(look(object, false, w.version == "", time.Now()))
 }

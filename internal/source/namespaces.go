@@ -23,9 +23,12 @@ type namespaces struct {
 	logger  *slog.Logger
 	changed func()
 
-	mu      sync.Mutex
+	// started and synced belong to the goroutine that calls need and ready.
 	started bool
-	known   map[string]labels.Set
+	synced  cache.InformerSynced
+
+	mu    sync.Mutex
+	known map[string]labels.Set
 }
 
 func newNamespaces(c metadata.Interface, logger *slog.Logger, changed func()) *namespaces {
@@ -42,7 +45,10 @@ func (n *namespaces) labels(namespace string) labels.Labels {
 	return noLabels
 }
 
-// need begins to watch the namespaces the first time that it is needed, and waits until they are known.
+// ready reports whether the labels of all namespaces are known.
+func (n *namespaces) ready() bool { return n.synced != nil && n.synced() }
+
+// need begins to watch the namespaces the first time that it is needed, and tells when they are known.
 func (n *namespaces) need(ctx context.Context, group *sync.WaitGroup, needed bool) {
 	if !needed || n.started {
 		return
@@ -55,7 +61,7 @@ func (n *namespaces) need(ctx context.Context, group *sync.WaitGroup, needed boo
 			n.set(m.Name, m.Labels)
 		}
 	}
-	_, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
+	known, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
 		AddFunc:    set,
 		UpdateFunc: func(_, object any) { set(object) },
 		DeleteFunc: func(object any) {
@@ -72,7 +78,12 @@ func (n *namespaces) need(ctx context.Context, group *sync.WaitGroup, needed boo
 		return
 	}
 	group.Go(func() { informer.RunWithContext(ctx) })
-	cache.WaitForCacheSync(ctx.Done(), informer.HasSynced)
+	n.synced = known.HasSynced
+	group.Go(func() {
+		if cache.WaitForCacheSync(ctx.Done(), known.HasSynced) {
+			n.changed()
+		}
+	})
 }
 
 // set takes in the labels of a namespace.

@@ -72,10 +72,11 @@ func (o *observation) view(r change.Redaction) map[string]any {
 
 // emission is an event to be stored, and how to take it back.
 type emission struct {
-	taker *taker
-	uid   string
-	event *event.Event
-	op    change.Operation
+	taker  *taker
+	uid    string
+	object change.Reference
+	event  *event.Event
+	op     change.Operation
 	// before is the part's extra as it was before.
 	before *extra
 }
@@ -105,7 +106,7 @@ func (w *watch) observe(ctx context.Context, b *batch, o *observation, need map[
 	if e == nil && o.gone {
 		return nil
 	}
-	known := e != nil && !o.gone && o.version != 0 && o.version <= e.version
+	known := e.knows(o)
 	if e != nil {
 		e.seen = w.list
 	}
@@ -116,6 +117,8 @@ func (w *watch) observe(ctx context.Context, b *batch, o *observation, need map[
 	if err != nil {
 		return err
 	}
+	w.count(e, -1)
+	defer func() { w.count(w.entries[o.ref.UID], 1) }()
 	next := e
 	if next == nil {
 		next = &entry{uid: o.ref.UID, namespace: w.names.of(o.ref.Namespace), name: o.ref.Name, seen: w.list}
@@ -125,14 +128,27 @@ func (w *watch) observe(ctx context.Context, b *batch, o *observation, need map[
 		switch {
 		case need[t.id]:
 			w.begin(b, t, record, next, o, old)
-		case known || w.introducing || !record.Begun || o.version != 0 && o.version <= record.From:
-			// Not for this taker, or not yet.
+		case known || w.introducing || !record.follows(t, o):
 		default:
 			w.decide(b, t, next, o, old)
 		}
 	}
 	w.remember(b, next, o, old, known)
 	return nil
+}
+
+// knows reports whether an observation shows nothing newer than what is remembered.
+func (e *entry) knows(o *observation) bool {
+	return e != nil && !o.gone && o.version != 0 && o.version <= e.version
+}
+
+// follows reports whether an observation is for the taker: it has gone through all objects, and what it sees is
+// newer. What a first list that was broken off has told of may be gone by the next.
+func (r *takerRecord) follows(t *taker, o *observation) bool {
+	if !r.Begun {
+		return o.gone && t.source.EmitInitial
+	}
+	return o.version == 0 || o.version > r.From
 }
 
 // lastStates returns the states of an object that are kept; nil where none are.
@@ -211,28 +227,23 @@ func (w *watch) begin(b *batch, t *taker, record *takerRecord, e *entry, o *obse
 	p, selected, same := e.part(t.id), t.selects(o.ref, view), record.Shape == t.shape
 	j := judgement{e: e, o: o, old: old, net: true}
 	switch {
-	case !record.Begun && !selected || !same && !selected && p == nil:
+	case !selected && (!record.Begun || !same && p == nil):
 		e.drop(t.id)
 		return
-	case !record.Begun && t.source.EmitInitial:
+	case p == nil && !record.Begun && t.source.EmitInitial:
 		j.op, j.net = change.Created, false
-	case !record.Begun || p == nil && !same:
+	case !record.Begun && !t.source.EmitInitial || p == nil && !same:
 		w.passOver(t, e.selected(t.id), o, view)
 		return
 	default:
-		j.op = w.meanwhile(t, p, e, o, selected)
+		if j.op = w.meanwhile(t, p, e, o, selected); j.op == "" && selected {
+			j.op = w.reconsider(t, record, p, e, o)
+		}
 	}
-	other := t.hasEdge() && record.Expression != t.policy.ExpressionKey()
-	switch {
-	case j.op == "" && !selected:
-		e.drop(t.id)
-		return
-	case j.op == "" && other && (p.extra == nil || p.extra.edge.IsZero()):
-		w.passOver(t, p, o, view)
-		return
-	case j.op == "" && other:
-		j.op = change.Updated // what another expression made of it is carried over
-	case j.op == "":
+	if j.op == "" {
+		if !selected {
+			e.drop(t.id)
+		}
 		return
 	}
 	j.left = j.op == change.Deleted
@@ -240,6 +251,20 @@ func (w *watch) begin(b *batch, t *taker, record *takerRecord, e *entry, o *obse
 	if j.op == change.Deleted {
 		e.drop(t.id)
 	}
+}
+
+// reconsider looks again at an object to which nothing happened while its taker was held: as an update, where what
+// another expression made of it is carried over.
+func (w *watch) reconsider(t *taker, record *takerRecord, p *part, e *entry, o *observation) change.Operation {
+	switch other := t.hasEdge() && record.Expression != t.policy.ExpressionKey(); {
+	case !other:
+		w.schedule(t, e.uid, p) // its time may have come
+	case p.extra == nil || p.extra.edge.IsZero():
+		w.passOver(t, p, o, o.view(t.source.Redact))
+	default:
+		return change.Updated
+	}
+	return ""
 }
 
 // meanwhile returns what happened to an object while its taker was held, nothing included.
@@ -255,10 +280,13 @@ func (w *watch) meanwhile(t *taker, p *part, e *entry, o *observation, selected 
 		op = change.Updated
 	}
 	if p != nil && p.extra != nil && p.extra.pending != "" {
-		if op == "" {
-			return p.extra.pending
+		switch {
+		case op != "":
+			return merge(p.extra.pending, op)
+		case selected && p.extra.pending == change.Deleted:
+			return change.Updated // it has come back
 		}
-		return merge(p.extra.pending, op)
+		return p.extra.pending
 	}
 	return op
 }
@@ -295,25 +323,25 @@ func (w *watch) decide(b *batch, t *taker, e *entry, o *observation, old objects
 	p := e.part(t.id)
 	selected := !o.gone && t.selects(o.ref, view)
 	again := p == nil && e.version != 0
-	var op change.Operation
-	switch {
-	case p == nil && !selected:
+	told, lapse := w.lapse(t, e, o)
+	if lapse && told.tells(o) && !t.hasEdge() {
+		w.agree(t, e, o, selected)
 		return
-	case p == nil:
-		op, p = change.Created, e.selected(t.id)
-	case !selected:
-		op = change.Deleted
-	default:
-		if last, ok := e.print(t.source.Redact.Key()); ok && last == change.FingerprintOf(view) && !w.overtaken(t, e) {
-			return
-		}
-		op = change.Updated
+	}
+	was := p != nil
+	if lapse && told.edge == change.NoEdge {
+		was = !told.gone
+	}
+	op := w.operation(t, e, view, transition{was, selected, lapse})
+	if op == "" {
+		return
+	}
+	p = e.selected(t.id)
+	if lapse {
+		w.recall(t, p, e, told)
 	}
 	if w.isHeld(t) {
-		w.hold(p, op)
-		if op == change.Deleted && p.extra == nil {
-			e.drop(t.id)
-		}
+		w.hold(e, p, op)
 		return
 	}
 	net := o.net
@@ -330,23 +358,84 @@ func (w *watch) decide(b *batch, t *taker, e *entry, o *observation, old objects
 	}
 }
 
-// overtaken reports whether an event about the object was stored by an earlier run which did not come to remember
-// it: what is remembered is then not what was told last.
-func (w *watch) overtaken(t *taker, e *entry) bool {
-	return w.sent.version(t.id, e.uid) > e.version
+// transition is whether an object was selected, and is now; lapse says that it may have changed whatever is remembered.
+type transition struct{ was, is, lapse bool }
+
+// operation returns what a transition is to a taker; empty for nothing.
+func (w *watch) operation(t *taker, e *entry, view map[string]any, x transition) change.Operation {
+	switch {
+	case !x.was && !x.is:
+		e.drop(t.id)
+		return ""
+	case !x.was:
+		return change.Created
+	case !x.is:
+		return change.Deleted
+	}
+	if last, ok := e.print(t.source.Redact.Key()); ok && last == change.FingerprintOf(view) && !x.lapse {
+		return ""
+	}
+	return change.Updated
+}
+
+// tells reports whether an event told of the very state that is observed.
+func (l told) tells(o *observation) bool {
+	return l.edge == change.NoEdge && !o.gone && l.version == o.version
+}
+
+// lapse returns what an earlier run told of the object last, and whether it did not come to remember that, and the
+// watch will not show it again: what is remembered is then not what was told last.
+func (w *watch) lapse(t *taker, e *entry, o *observation) (told, bool) {
+	if !w.recovering {
+		return told{}, false
+	}
+	last, ok := w.sent.last(t, e.uid)
+	unknown := last.version > e.version || last.edge != change.NoEdge
+	return last, ok && o.net && last.version > w.loadedAt && unknown && (o.gone || o.version >= last.version)
+}
+
+// agree takes in a state that an earlier run has told of.
+func (w *watch) agree(t *taker, e *entry, o *observation, selected bool) {
+	if !selected {
+		e.drop(t.id)
+		return
+	}
+	w.passOver(t, e.selected(t.id), o, o.view(t.source.Redact))
+}
+
+// recall has a part remember what was told last.
+func (w *watch) recall(t *taker, p *part, e *entry, last told) {
+	x := extra{}
+	if p.extra != nil {
+		x = *p.extra
+	}
+	unknown := last.version > e.version
+	switch {
+	case last.edge == change.Turned && unknown && t.hasEdge():
+		x.edge = edge.State{
+			Revision: last.object.ResourceVersion, Since: time.Now(), Announced: true, Expression: t.policy.ExpressionKey(),
+		}
+	case last.edge == change.Recovered && (unknown || x.edge.Revision == last.object.ResourceVersion):
+		x.edge = edge.State{}
+	case last.edge == change.NoEdge && change.IsKubernetesEvent(t.resource):
+		x.series.Emitted = max(x.series.Emitted, 1)
+	}
+	p.set(&x)
 }
 
 // isHeld reports whether what happens is remembered and not told.
 func (w *watch) isHeld(t *taker) bool { return t.held || w.refused[t.source.Name.Namespace] }
 
 // hold remembers that something happened that is to be told later.
-func (w *watch) hold(p *part, op change.Operation) {
+func (w *watch) hold(e *entry, p *part, op change.Operation) {
 	x := extra{}
 	if p.extra != nil {
 		x = *p.extra
 	}
 	x.pending = merge(x.pending, op)
-	p.set(&x)
+	if p.set(&x); op == change.Deleted && p.extra == nil {
+		e.drop(p.taker)
+	}
 }
 
 // merge returns what two operations, one after the other, come to; nothing where the second undoes the first.
@@ -444,6 +533,7 @@ func (w *watch) judgeEdge(t *taker, x *extra, view, old map[string]any, j judgem
 		w.failed(t, err)
 		return
 	}
+	w.confirm(t, j.e.uid, x)
 	step, look := edge.Step, edge.Observation{Holds: holds, Revision: j.o.ref.ResourceVersion, Time: j.o.at}
 	if j.op == change.Deleted {
 		step = edge.End
@@ -453,6 +543,13 @@ func (w *watch) judgeEdge(t *taker, x *extra, view, old map[string]any, j judgem
 		v.op = change.Updated // whatever it was at which it began
 	}
 	v.emit = v.emit && t.source.Takes(v.op)
+}
+
+// confirm has the state of an edge say that it was told, where an earlier run told it and did not come to remember.
+func (w *watch) confirm(t *taker, uid string, x *extra) {
+	if !x.edge.IsZero() && !x.edge.Announced && !x.edge.Quiet && w.sent.turned(t, uid, x.edge.Episode()) {
+		x.edge.Announced = true
+	}
 }
 
 // take takes in an outcome.
@@ -484,8 +581,9 @@ func (w *watch) emit(b *batch, t *taker, j judgement, v ruling, before *extra) {
 	o := j.o
 	c := change.Change{
 		SourceNamespace: t.source.Name.Namespace, SourceName: t.source.Name.Name, Resource: t.resource, Operation: v.op, Edge: v.edge,
-		Form: t.source.Form, Object: o.ref, NetEffect: j.net, Finished: v.finished, Moved: j.again || j.left || w.key.fieldSelector != "",
+		Form: t.source.Form, Object: o.ref, NetEffect: j.net, Finished: v.finished,
 	}
+	c.Moved = (j.again || j.left || w.key.fieldSelector != "") && o.ref.ResourceVersion != ""
 	state := o.view(t.source.Redact)
 	if state != nil {
 		c.Object = change.ReferenceOf(state)
@@ -511,5 +609,5 @@ func (w *watch) emit(b *batch, t *taker, j judgement, v ruling, before *extra) {
 		w.failed(t, fmt.Errorf("make the event of %s: %w", change.Subject(o.ref.Namespace, o.ref.Name), err))
 		return
 	}
-	b.emissions = append(b.emissions, emission{taker: t, uid: j.e.uid, event: built, op: j.op, before: before})
+	b.emissions = append(b.emissions, emission{taker: t, uid: j.e.uid, object: o.ref, event: built, op: j.op, before: before})
 }

@@ -53,6 +53,9 @@ type Options struct {
 	Namespaces []string
 	// Hold is how long a source that was deleted may come back and go on; 0 means 10 minutes.
 	Hold time.Duration
+	// StaleAfter is how long a watch may show neither a change nor a bookmark, which the API server sends once a minute
+	// or so, before it is replaced; 0 means 2 minutes.
+	StaleAfter time.Duration
 	// Logger takes what happens; nil means slog.Default.
 	Logger *slog.Logger
 	// Registerer takes the metrics; nil means none are registered.
@@ -66,6 +69,9 @@ func (o *Options) validate() error {
 	}
 	if o.Hold == 0 {
 		o.Hold = 10 * time.Minute
+	}
+	if o.StaleAfter == 0 {
+		o.StaleAfter = 2 * time.Minute
 	}
 	if o.Logger == nil {
 		o.Logger = slog.Default()

@@ -54,9 +54,14 @@ type Runner struct {
 	// What no mutex guards belongs to the goroutine of Run.
 	sent    *sent
 	running sync.WaitGroup
+	// ran are the watches that this run had once: what they sent is not in sent.
+	ran map[string]bool
 	// stale are watches that an earlier run kept something of, until they are wanted or swept.
 	stale map[string]bool
 	began time.Time
+
+	// telling is held while the status is told; it is taken before mu.
+	telling sync.Mutex
 
 	mu      sync.Mutex
 	update  Update
@@ -116,7 +121,7 @@ func New(o Options) (*Runner, error) {
 		programs: &programs{known: map[programKey]*compiled{}},
 		meter:    meter, lists: make(chan struct{}, listsAtATime),
 		wake: make(chan struct{}, 1), tellWake: make(chan struct{}, 1),
-		watches: map[watchKey]*running{}, outlook: map[delivery.Name]*outlook{}, deleted: map[delivery.Name]deleted{},
+		ran: map[string]bool{}, watches: map[watchKey]*running{}, outlook: map[delivery.Name]*outlook{}, deleted: map[delivery.Name]deleted{},
 	}
 	r.namespaces = newNamespaces(metadataClient, o.Logger, r.nudge)
 	r.roles = &roles{client: metadataClient, logger: o.Logger, changed: func() { r.rights.expire(); r.nudge() }}
@@ -131,9 +136,7 @@ func (r *Runner) Load(u Update) {
 	for _, s := range u.Sources {
 		present[s.Name] = true
 	}
-	for _, i := range u.Invalid {
-		present[i.Name] = true
-	}
+	// One whose spec is not valid any more is held like one that was deleted, for as long as that is so.
 	for _, s := range r.update.Sources {
 		if !present[s.Name] {
 			r.deleted[s.Name] = deleted{s, time.Now()}
@@ -207,9 +210,7 @@ func (r *Runner) reconcile(ctx context.Context) {
 	if !ok {
 		return
 	}
-	r.namespaces.need(ctx, &r.running, slices.ContainsFunc(sources, func(s listedSource) bool {
-		return s.Namespaces.From == hookv1.FromNamespacesSelector
-	}))
+	r.namespaces.need(ctx, &r.running, slices.ContainsFunc(sources, selectsNamespaces))
 	r.roles.watch(ctx, &r.running, len(sources) > 0)
 	for key, w := range r.watches {
 		if w.state().phase == notServed {
@@ -222,7 +223,7 @@ func (r *Runner) reconcile(ctx context.Context) {
 	keep := map[string]bool{}
 	asked := map[question]bool{}
 	for _, s := range sources {
-		look := &outlook{source: s.EventSource}
+		look := &outlook{source: s.EventSource, staleAfter: r.opts.StaleAfter}
 		for i := range s.Resources {
 			r.want(ctx, s, &s.Resources[i], look, plans, keep, asked)
 		}
@@ -237,15 +238,22 @@ func (r *Runner) reconcile(ctx context.Context) {
 	r.programs.sweep()
 	r.apply(ctx, plans)
 	r.sweep(ctx, keep)
+	r.show(outlooks)
+	r.tell()
+}
+
+// show has these outlooks told from now on.
+func (r *Runner) show(outlooks map[delivery.Name]*outlook) {
+	r.telling.Lock() // or one that is forgotten here could be told of once more
+	defer r.telling.Unlock()
 	r.mu.Lock()
+	defer r.mu.Unlock()
 	for name := range r.outlook {
 		if outlooks[name] == nil {
 			r.opts.Reporter.ForgetSource(name)
 		}
 	}
 	r.outlook = outlooks
-	r.mu.Unlock()
-	r.tell()
 }
 
 // listedSource is a source, or one that was deleted a short while ago.
@@ -254,10 +262,20 @@ type listedSource struct {
 	gone bool
 }
 
+// selectsNamespaces reports whether a source chooses namespaces by their labels.
+func selectsNamespaces(s listedSource) bool {
+	return s.Namespaces.From == hookv1.FromNamespacesSelector
+}
+
 // snapshot returns the sources, in the order of their names; false before they are known.
 func (r *Runner) snapshot() (sources []listedSource, invalid []Invalid, ok bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	for _, i := range r.update.Invalid {
+		if d, ok := r.deleted[i.Name]; ok {
+			r.deleted[i.Name] = deleted{d.source, time.Now()}
+		}
+	}
 	for name, d := range r.deleted {
 		if time.Since(d.at) > r.opts.Hold {
 			delete(r.deleted, name)
@@ -368,7 +386,7 @@ func (r *Runner) want(
 		if plans[key] == nil {
 			plans[key] = &wanted{served: served}
 		}
-		held := s.gone || !verdict.granted || err != nil
+		held := s.gone || !verdict.granted || err != nil || selectsNamespaces(s) && !r.namespaces.ready()
 		plans[key].takers = append(plans[key].takers, newTaker(s.EventSource, *resource, program, held, r.namespaces.labels))
 	}
 }
@@ -418,10 +436,15 @@ func (r *Runner) setWatch(key watchKey, w *running) {
 
 func (r *Runner) newWatch(key watchKey) *watch {
 	id := key.id()
+	earlier := r.sent
+	if r.ran[id] {
+		earlier = nil // it reads by itself
+	}
+	r.ran[id] = true
 	return &watch{
 		key: key, id: id, log: r.opts.Log, client: r.client, accept: r.opts.Accept, lists: r.lists, report: r.tell,
 		logger: r.logger.With("resource", kindLabel(key.resource), "watch", id),
-		sent:   r.sent, meter: r.meter, names: names{}, refused: map[string]bool{},
+		sent:   earlier, meter: r.meter, names: names{}, refused: map[string]bool{}, staleAfter: r.opts.StaleAfter,
 		changed:  make(chan struct{}, 1),
 		progress: progress{since: time.Now()},
 	}

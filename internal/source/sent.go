@@ -10,6 +10,7 @@ import (
 	"math"
 	"strings"
 
+	"github.com/posthorn-dev/posthorn/internal/change"
 	"github.com/posthorn-dev/posthorn/internal/event"
 	"github.com/posthorn-dev/posthorn/internal/eventlog"
 )
@@ -20,14 +21,23 @@ const originPrefix = "source:"
 // sent are the events of sources that the log held behind the checkpoints when this run began: what came of changes
 // that may be looked at again. It does not change after it was read.
 type sent struct {
-	ids      map[[2]string]struct{} // source and id
-	versions map[[2]string]uint64   // source and UID of the object: the newest version told of
+	ids  map[[2]string]struct{} // source and id
+	told map[[2]string]told     // origin and UID of the object: what was told of it last
+}
+
+// told is an event about an object.
+type told struct {
+	object change.Reference
+	// version is the object's: of an edge, that with which it began.
+	version uint64
+	gone    bool
+	edge    change.Edge
 }
 
 // readSent reads the events behind the checkpoints. The quick look at an event's source spares decoding what others
 // sent.
 func readSent(ctx context.Context, log Log, checkpoints map[string][]byte) (*sent, error) {
-	s := &sent{ids: map[[2]string]struct{}{}, versions: map[[2]string]uint64{}}
+	s := &sent{ids: map[[2]string]struct{}{}, told: map[[2]string]told{}}
 	from := uint64(math.MaxUint64)
 	for _, data := range checkpoints {
 		if c, err := readCheckpoint(data); err == nil {
@@ -52,12 +62,28 @@ func (s *sent) take(record []byte) {
 		return
 	}
 	s.ids[[2]string{e.Source, e.ID}] = struct{}{}
-	var data struct{ UID, ResourceVersion string }
-	if json.Unmarshal(e.Data, &data) == nil {
-		k := [2]string{e.Origin, data.UID}
-		s.versions[k] = max(s.versions[k], number(data.ResourceVersion))
+	var object change.Reference
+	if json.Unmarshal(e.Data, &object) != nil || object.UID == "" {
+		return
 	}
+	t := told{object: object, version: number(object.ResourceVersion)}
+	switch kind := strings.TrimSuffix(e.Type, recoveredSuffix); {
+	case kind != e.Type:
+		t.edge = change.Recovered
+	case strings.HasSuffix(e.ID, turnedSuffix):
+		t.edge = change.Turned
+	default:
+		t.gone = strings.HasSuffix(e.Type, deletedSuffix)
+	}
+	s.told[[2]string{e.Origin, object.UID}] = t
 }
+
+// By what an event of an object is known.
+const (
+	recoveredSuffix = ".recovered"
+	turnedSuffix    = "-turned"
+	deletedSuffix   = ".deleted"
+)
 
 // has reports whether an earlier run stored the event.
 func (s *sent) has(e *event.Event) bool {
@@ -65,7 +91,29 @@ func (s *sent) has(e *event.Event) bool {
 	return ok
 }
 
-// version returns the newest version of an object that an earlier run stored an event of, and may not remember.
-func (s *sent) version(source, uid string) uint64 {
-	return s.versions[[2]string{originPrefix + strings.Replace(source, "/", ":", 1), uid}]
+// last returns what an earlier run told of an object last, which it may not remember.
+func (s *sent) last(t *taker, uid string) (told, bool) {
+	last, ok := s.told[[2]string{t.origin(), uid}]
+	return last, ok
+}
+
+// turned reports whether an earlier run told that an expression, which had to hold for a while, had turned true.
+func (s *sent) turned(t *taker, uid, episode string) bool {
+	id := change.ID(uid, episode, change.Updated, change.Turned, false, false)
+	_, ok := s.ids[[2]string{change.Source(t.source.Name.Namespace, t.source.Name.Name), id}]
+	return ok
+}
+
+// origin is that of the taker's events.
+func (t *taker) origin() string {
+	return originPrefix + t.source.Name.Namespace + ":" + t.source.Name.Name
+}
+
+// newest is the newest version of any object that was told of.
+func (s *sent) newest() uint64 {
+	var newest uint64
+	for _, t := range s.told {
+		newest = max(newest, t.version)
+	}
+	return newest
 }

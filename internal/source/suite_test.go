@@ -232,20 +232,32 @@ func (w *world) start(edit ...func(*source.Options)) {
 type board struct {
 	mu    sync.Mutex
 	facts map[delivery.Name]status.SourceFacts
+	// reasons are those that the condition Watching ever had, by name of the source.
+	reasons map[[2]string]bool
 }
 
-func newBoard() *board { return &board{facts: map[delivery.Name]status.SourceFacts{}} }
+func newBoard() *board {
+	return &board{facts: map[delivery.Name]status.SourceFacts{}, reasons: map[[2]string]bool{}}
+}
 
 func (b *board) UpdateSource(f status.SourceFacts) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.facts[f.Name] = f
+	b.reasons[[2]string{f.Name.Name, f.Watching.Reason}] = true
 }
 
 func (b *board) ForgetSource(name delivery.Name) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	delete(b.facts, name)
+}
+
+// was reports whether the condition Watching of a source ever had the reason.
+func (b *board) was(name, reason string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.reasons[[2]string{name, reason}]
 }
 
 func (w *world) facts(name string) status.SourceFacts {

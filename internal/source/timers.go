@@ -87,6 +87,7 @@ func (w *watch) tick(b *batch, t *taker, p *part, e *entry, kept objects, now ti
 	x := *before
 	v := ruling{op: change.Updated}
 	if t.hasEdge() {
+		w.confirm(t, e.uid, &x)
 		v.take(edge.Tick(x.edge, t.policy, now), &x)
 		v.emit = v.emit && t.source.Takes(change.Updated)
 	} else {

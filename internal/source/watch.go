@@ -72,10 +72,12 @@ func newPlan(resource schema.GroupVersionResource, takers []*taker) *plan {
 
 // How often a watch does what it does from time to time.
 const (
-	// checkpointInterval is how often the checkpoint follows.
+	// checkpointInterval is how often the checkpoint follows what is done.
 	checkpointInterval = time.Second
-	// idleCheckpoint is how old a checkpoint gets while nothing happens: a start reads the events behind it.
-	idleCheckpoint = 10 * time.Second
+	// lateCheckpoint is how often it follows the events of others: a start reads those behind it.
+	lateCheckpoint = 10 * time.Second
+	// idleCheckpoint is how often it follows the API server's bookmarks while nothing happens at all.
+	idleCheckpoint = 5 * time.Minute
 	// batchSize is how many changes are written together.
 	batchSize = 500
 )
@@ -93,14 +95,28 @@ type watch struct {
 	sent   *sent
 	meter  *metrics
 
+	// staleAfter is how long a watch may show nothing before it is replaced.
+	staleAfter time.Duration
+
 	plan    *plan
 	entries map[string]*entry
+	// objects counts the entries that each taker has a part of.
+	objects map[string]int64
 	records map[string]*takerRecord
 	names   names
 	// version is the resource version up to which all is done; empty when only a list can tell.
 	version string
-	// alive is when the API server last showed that the watch lives.
-	alive time.Time
+	// alive is when the API server last showed that the watch lives, and upToDate when it last knew all changes.
+	alive, upToDate time.Time
+	// recovering says that what an earlier run told may be more than it came to remember: until the watch is at
+	// toldUpTo, or has compared.
+	recovering bool
+	toldUpTo   uint64
+	// loadedAt is the version of the checkpoint that the run began with.
+	loadedAt uint64
+	// open says that events are stored of which it is not yet remembered that they are, worked that something is
+	// remembered since the last checkpoint.
+	open, worked bool
 	// list numbers the lists, and introducing says that one is for some takers only.
 	list        uint64
 	introducing bool
@@ -109,9 +125,13 @@ type watch struct {
 	refused map[string]bool
 	retry   time.Time
 	waits   time.Duration
+	// complained is when the log last told of a failure, by taker.
+	complained map[string]time.Time
 	// written is the checkpoint that is stored.
 	written   checkpoint
 	writtenAt time.Time
+	// lookedAt is when it was last looked at.
+	lookedAt time.Time
 
 	mu       sync.Mutex
 	next     *plan
@@ -255,6 +275,12 @@ func (w *watch) read(ctx context.Context) error {
 		return err
 	}
 	data, ok := stored[w.id]
+	if w.sent == nil {
+		if w.sent, err = readSent(ctx, w.log, map[string][]byte{w.id: data}); err != nil {
+			return err
+		}
+	}
+	w.recovering, w.toldUpTo = true, w.sent.newest()
 	if !ok {
 		return w.log.RemoveWatch(ctx, w.id) // entries without a checkpoint are of a first list that was broken off
 	}
@@ -263,7 +289,7 @@ func (w *watch) read(ctx context.Context) error {
 		w.logger.Warn("Begins a watch anew, since what is remembered of it cannot be read", "error", err)
 		return w.log.RemoveWatch(ctx, w.id)
 	}
-	w.version, w.written = c.ResourceVersion, c
+	w.version, w.written, w.upToDate, w.loadedAt = c.ResourceVersion, c, c.Time, number(c.ResourceVersion)
 	for id, r := range c.Takers {
 		w.records[id] = &r
 	}
@@ -275,6 +301,11 @@ func (w *watch) read(ctx context.Context) error {
 			return
 		}
 		e.parts = slices.DeleteFunc(e.parts, func(p part) bool { return w.records[p.taker] == nil })
+		for _, p := range e.parts {
+			if p.extra != nil && p.extra.pending != "" {
+				w.records[p.taker].Held = true // since when, the checkpoint may not say
+			}
+		}
 		w.entries[uid] = e
 	})
 	if err != nil {
@@ -324,9 +355,10 @@ func (w *watch) adopt() {
 	}
 	// A source that is deleted stays among the takers for as long as it may come back.
 	maps.DeleteFunc(w.records, func(id string, _ *takerRecord) bool { return !present[id] })
-	w.timers = timers{}
+	w.timers, w.objects = timers{}, map[string]int64{}
 	for _, e := range w.entries {
 		e.parts = slices.DeleteFunc(e.parts, func(p part) bool { return !present[p.taker] })
+		w.count(e, 1)
 		for i := range e.parts {
 			w.schedule(w.plan.taker(e.parts[i].taker), e.uid, &e.parts[i])
 		}
@@ -362,7 +394,7 @@ func (w *watch) needs() (need map[string]bool, running bool) {
 
 // rest waits for another plan, and keeps the checkpoint from falling behind the event log.
 func (w *watch) rest(ctx context.Context) error {
-	tick := time.NewTicker(idleCheckpoint)
+	tick := time.NewTicker(lateCheckpoint)
 	defer tick.Stop()
 	for {
 		if err := w.checkpoint(ctx, false); err != nil {
@@ -384,6 +416,7 @@ func (w *watch) commit(ctx context.Context, b *batch) error {
 	if b.empty() {
 		return nil
 	}
+	w.open = w.open || len(b.emissions) > 0
 	if err := w.store(ctx, b); err != nil {
 		return err
 	}
@@ -399,12 +432,16 @@ func (w *watch) commit(ctx context.Context, b *batch) error {
 	for uid := range b.removed {
 		removed = append(removed, eventlog.ObjectKey{Watch: w.id, UID: uid})
 	}
-	return w.persist(ctx, "Could not remember what became of objects", func() error {
+	err := w.persist(ctx, "Could not remember what became of objects", func() error {
 		if err := w.log.PutObjects(ctx, values); err != nil {
 			return err
 		}
 		return w.log.RemoveObjects(ctx, removed)
 	})
+	if err == nil {
+		w.open, w.worked = false, true
+	}
+	return err
 }
 
 // persist calls f until it works, or until ctx ends: what was read from the API server is not let go.
@@ -465,6 +502,9 @@ func (w *watch) storeChunk(ctx context.Context, b *batch, namespace string, chun
 		w.refuse(namespace)
 		w.takeBack(b, chunk)
 		return nil
+	}
+	if len(w.refused) == 0 {
+		w.waits = 0
 	}
 	now := time.Now()
 	for _, m := range chunk {
@@ -527,11 +567,12 @@ func (w *watch) takeBack(b *batch, emissions []emission) {
 func (w *watch) putBack(b *batch, m emission, x *extra) {
 	e := w.entries[m.uid]
 	if e == nil { // it is gone, which is what is to be told
-		e = &entry{uid: m.uid, gone: true}
-		e.namespace, e.name = m.object()
+		e = &entry{uid: m.uid, namespace: m.object.Namespace, name: m.object.Name, version: number(m.object.ResourceVersion), gone: true}
 		w.entries[m.uid] = e
 		delete(b.removed, m.uid)
 	}
+	w.count(e, -1)
+	defer func() { w.count(w.entries[m.uid], 1) }()
 	b.dirty[m.uid] = struct{}{}
 	if x.pending != "" {
 		e.selected(m.taker.id).set(x)
@@ -542,30 +583,27 @@ func (w *watch) putBack(b *batch, m emission, x *extra) {
 	}
 }
 
-// object reads from the event's subject which object it is about.
-func (m emission) object() (namespace, name string) {
-	if namespace, name, ok := strings.Cut(m.event.Subject, "/"); ok {
-		return namespace, name
-	}
-	return "", m.event.Subject
-}
-
 // checkpoint stores how far the watch has come, when that is worth it.
 func (w *watch) checkpoint(ctx context.Context, now bool) error {
-	age := time.Since(w.writtenAt)
-	moved := w.version != w.written.ResourceVersion || !maps.Equal(w.takerRecords(), w.written.Takers)
-	if !now && (age < checkpointInterval || !moved && age < idleCheckpoint) {
+	age := time.Since(w.lookedAt)
+	worked := w.worked || !maps.Equal(w.takerRecords(), w.written.Takers)
+	if !now && (age < checkpointInterval || !worked && age < lateCheckpoint) {
 		return nil
 	}
 	last, err := w.log.LastEvent(ctx)
 	if err != nil {
 		return err
 	}
-	if !moved && last == w.written.EventSequence && w.writtenAt.After(time.Now().Add(-time.Minute)) {
+	w.lookedAt = time.Now()
+	if w.open {
+		last = w.written.EventSequence // a start has to find what was stored since
+	}
+	if !now && !worked && last == w.written.EventSequence &&
+		(w.version == w.written.ResourceVersion || time.Since(w.writtenAt) < idleCheckpoint) {
 		return nil
 	}
 	c := checkpoint{
-		Version: checkpointVersion, ResourceVersion: w.version, Time: w.alive, EventSequence: last, Takers: w.takerRecords(),
+		Version: checkpointVersion, ResourceVersion: w.version, Time: w.upToDate, EventSequence: last, Takers: w.takerRecords(),
 	}
 	text, err := json.Marshal(c)
 	if err != nil {
@@ -574,9 +612,27 @@ func (w *watch) checkpoint(ctx context.Context, now bool) error {
 	if err := w.log.PutCheckpoint(ctx, w.id, text); err != nil {
 		return err
 	}
-	w.written, w.writtenAt = c, time.Now()
+	w.written, w.writtenAt, w.worked = c, time.Now(), false
 	w.tell()
 	return nil
+}
+
+// live notes that the API server has shown that the watch lives.
+func (w *watch) live() {
+	w.alive = time.Now()
+	w.mu.Lock()
+	w.progress.alive = w.alive
+	w.mu.Unlock()
+}
+
+// count adds an entry to the numbers of objects, or takes it away.
+func (w *watch) count(e *entry, by int64) {
+	if e == nil || e.gone {
+		return
+	}
+	for _, p := range e.parts {
+		w.objects[p.taker] += by
+	}
 }
 
 func (w *watch) takerRecords() map[string]takerRecord {
@@ -591,15 +647,7 @@ func (w *watch) takerRecords() map[string]takerRecord {
 func (w *watch) tell() {
 	takers := make(map[string]takerProgress, len(w.records))
 	for id, r := range w.records {
-		takers[id] = takerProgress{emitted: r.Emitted, lastEvent: r.LastEvent, begun: r.Begun}
-	}
-	for _, e := range w.entries {
-		for _, p := range e.parts {
-			if t, ok := takers[p.taker]; ok && !e.gone {
-				t.objects++
-				takers[p.taker] = t
-			}
-		}
+		takers[id] = takerProgress{objects: w.objects[id], emitted: r.Emitted, lastEvent: r.LastEvent, begun: r.Begun}
 	}
 	w.mu.Lock()
 	w.progress.takers, w.progress.objects = takers, len(w.entries)
@@ -608,8 +656,19 @@ func (w *watch) tell() {
 	w.report()
 }
 
+// complainEvery is how often the log tells of a source's failures, which are counted all: there may be one for each
+// object.
+const complainEvery = time.Minute
+
 // failed notes that an expression could not be evaluated, or an event not made.
 func (w *watch) failed(t *taker, err error) {
 	w.meter.failed(t)
+	if time.Since(w.complained[t.id]) < complainEvery {
+		return
+	}
+	if w.complained == nil {
+		w.complained = map[string]time.Time{}
+	}
+	w.complained[t.id] = time.Now()
 	w.logger.Warn("Could not look at an object", "source", t.id, "reason", reasonOf(err))
 }

@@ -1,0 +1,183 @@
+// Copyright The Posthorn Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package source_test
+
+import (
+	"encoding/json"
+	"encoding/pem"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	eventsv1 "k8s.io/api/events/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/rest"
+
+	hookv1 "github.com/posthorn-dev/posthorn/api/v1alpha1"
+	"github.com/posthorn-dev/posthorn/internal/eventlog"
+	"github.com/posthorn-dev/posthorn/internal/source"
+)
+
+func TestRunner_DeclaresWhatTheClusterHasForgotten(t *testing.T) {
+	w := newWorld(t)
+	w.grant("watcher", "events")
+	w.start()
+	w.source("happenings", func(s *hookv1.WebhookEventSourceSpec) {
+		s.ServiceAccountName = "watcher"
+		s.Resources = []hookv1.WatchedResource{{APIVersion: "events.k8s.io/v1", Kind: "Event"}}
+	})
+	w.awaitWatching("happenings")
+	w.stop()
+	now := time.Now().Truncate(time.Second)
+	w.backdate(now.Add(-3 * time.Hour))
+	w.create(w.configMap("since", nil)) // or the checkpoint would be of now
+	w.compact()
+	w.start()
+	w.awaitTold("happenings happenings source.gap")
+	gap := w.events()[0]
+	var data struct {
+		Kind     string
+		From, To time.Time
+	}
+	if err := json.Unmarshal(gap.Data, &data); err != nil {
+		t.Fatal(err)
+	}
+	if gap.Type != source.TypeGap || data.Kind != "Event" || !data.From.Equal(now.Add(-3*time.Hour)) ||
+		data.To.Before(now.Add(-time.Hour)) || data.To.After(time.Now().Add(-time.Hour)) {
+		t.Errorf("the gap is %+v of type %s", data, gap.Type)
+	}
+	w.eventually("the status tells of it", func() error {
+		f := w.facts("happenings")
+		if f.Watching.Holds || f.Watching.Reason != hookv1.ReasonGapUnrecoverable || f.LastGap == nil || !f.LastGap.From.Time.Equal(data.From) {
+			return fmt.Errorf("it is %+v, and the last gap %+v", f.Watching, f.LastGap)
+		}
+		return nil
+	})
+	w.stop()
+	w.start() // it is declared once
+	w.awaitWatching("happenings")
+	w.create(&eventsv1.Event{
+		ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: "late"}, EventTime: metav1.NowMicro(), Type: "Normal",
+		Reason: "Late", Action: "Test", ReportingController: "posthorn.dev/test", ReportingInstance: "test",
+	})
+	w.awaitTold("happenings happenings source.gap", "happenings late event.created")
+}
+
+// backdate has every checkpoint say that the watch was last up to date at a time. No Runner runs.
+func (w *world) backdate(at time.Time) {
+	w.Helper()
+	log, err := eventlog.Open(w.Context(), eventlog.Options{Dir: filepath.Join(w.dir, "log"), MaxBytes: 256 << 20})
+	if err != nil {
+		w.Fatal(err)
+	}
+	defer log.Close()
+	stored, err := log.Checkpoints(w.Context())
+	if err != nil || len(stored) == 0 {
+		w.Fatalf("%d checkpoints, %v", len(stored), err)
+	}
+	for watch, data := range stored {
+		var c map[string]any
+		if err := json.Unmarshal(data, &c); err != nil {
+			w.Fatal(err)
+		}
+		c["time"] = at
+		if data, err = json.Marshal(c); err != nil {
+			w.Fatal(err)
+		}
+		if err := log.PutCheckpoint(w.Context(), watch, data); err != nil {
+			w.Fatal(err)
+		}
+	}
+}
+
+func TestRunner_ReplacesAWatchThatShowsNoLife(t *testing.T) {
+	w := newWorld(t)
+	p := newSilencer(t, w.plane.Config())
+	w.start(func(o *source.Options) { o.Config, o.StaleAfter = p.config, 4*time.Second })
+	w.source("all", nil)
+	w.awaitWatching("all")
+	w.create(w.configMap("heard", nil))
+	w.awaitTold("all heard configmap.created")
+	p.silence()
+	w.create(w.configMap("unheard", nil))
+	w.eventually("the watch is known to be stalled", func() error {
+		if !w.board.was(w.sources["all"].Name, hookv1.ReasonWatchStalled) {
+			return fmt.Errorf("Watching is %+v", w.facts("all").Watching)
+		}
+		return nil
+	})
+	w.awaitTold("all heard configmap.created", "all unheard configmap.created")
+	w.awaitWatching("all")
+}
+
+// silencer is a proxy before the API server that can stop to pass on what the watches that are open then tell.
+type silencer struct {
+	config *rest.Config
+	mu     sync.Mutex
+	silent chan struct{} // closed when those of now are to be silent
+}
+
+func newSilencer(t *testing.T, config *rest.Config) *silencer {
+	t.Helper()
+	transport, err := rest.TransportFor(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	target, err := url.Parse(config.Host)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &silencer{silent: make(chan struct{})}
+	proxy := httputil.NewSingleHostReverseProxy(target)
+	proxy.Transport, proxy.FlushInterval = transport, -1
+	proxy.ModifyResponse = func(r *http.Response) error {
+		if strings.Contains(r.Request.URL.RawQuery, "watch=") {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			r.Body = &silenced{r.Body, s.silent, r.Request.Context().Done()}
+		}
+		return nil
+	}
+	server := httptest.NewTLSServer(proxy)
+	t.Cleanup(func() {
+		server.CloseClientConnections()
+		server.Close()
+	})
+	certificate := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
+	s.config = &rest.Config{Host: server.URL, TLSClientConfig: rest.TLSClientConfig{CAData: certificate}}
+	return s
+}
+
+// silence silences the watches that are open.
+func (s *silencer) silence() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	close(s.silent)
+	s.silent = make(chan struct{})
+}
+
+// silenced is the body of a watch.
+type silenced struct {
+	io.ReadCloser
+	silent, ended <-chan struct{}
+}
+
+func (s *silenced) Read(b []byte) (int, error) {
+	n, err := s.ReadCloser.Read(b)
+	select {
+	case <-s.silent:
+		<-s.ended
+		return 0, io.ErrUnexpectedEOF
+	default:
+		return n, err
+	}
+}
