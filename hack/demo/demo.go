@@ -52,6 +52,7 @@ var steps = []step{
 	{"Apply the samples: where to send, and what", (*demo).applySamples},
 	{"Post an event, and see it arrive signed", (*demo).postEvent},
 	{"Post an alert, and see it arrive as a text at a Slack-like service, whose URL is in a Secret", (*demo).postAlert},
+	{"Have a Deployment be short of replicas, and see the events that Posthorn makes of it", (*demo).degradeDeployment},
 	{"Break the receiver: Posthorn tries again, then opens the circuit", (*demo).breakReceiver},
 	{"Post two more: while the circuit is open they wait, and use up no attempt", (*demo).postWhileOpen},
 	{"Repair the receiver: the circuit closes, and all that waited arrives", (*demo).repairReceiver},
@@ -133,7 +134,7 @@ func (d *demo) explain(err error) {
 		ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
 		defer cancel()
 		d.title("The resources:")
-		if err := d.kubectl(ctx, "get", "webhookendpoints,webhooksubscriptions", "-n", tenant, "-o", "wide"); err != nil {
+		if err := d.kubectl(ctx, "get", "webhookendpoints,webhooksubscriptions,webhookeventsources", "-n", tenant, "-o", "wide"); err != nil {
 			d.say("%v", err)
 		}
 	}

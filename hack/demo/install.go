@@ -5,6 +5,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -28,7 +29,7 @@ func (d *demo) startControlPlane(ctx context.Context) error {
 func (d *demo) install(ctx context.Context) error {
 	commands := []string{
 		"apply --server-side -k config/crd",
-		"wait --for=condition=Established crd/webhookendpoints.posthorn.dev crd/webhooksubscriptions.posthorn.dev",
+		"wait --for=condition=Established crd/webhookendpoints.posthorn.dev crd/webhooksubscriptions.posthorn.dev crd/webhookeventsources.posthorn.dev",
 		"apply -f config/default/namespace.yaml",
 		"apply -k config/rbac",
 	}
@@ -133,19 +134,25 @@ func (d *demo) applySamples(ctx context.Context) error {
 		return err
 	}
 	d.say("Posthorn made the signing key; the receiver gets it as a person would.")
-	return d.shareSecret(ctx)
+	return d.shareSecret(ctx, "billing")
 }
 
-// shareSecret gives the receiver the signing key that the operator made.
-func (d *demo) shareSecret(ctx context.Context) error {
-	command := []string{"get", "secret", "billing-signing", "-n", tenant, "--template={{.data.current | base64decode}}"}
-	d.command(fmt.Sprintf("kubectl get secret billing-signing -n %s \\\n--template='{{.data.current | base64decode}}' > %s",
-		tenant, d.path("signing-secret")))
+// shareSecret gives the receiver the signing key that the operator made for an endpoint.
+func (d *demo) shareSecret(ctx context.Context, endpoint string) error {
+	template := "{{.data.current | base64decode}}{{\"\\n\"}}"
+	command := []string{"get", "secret", endpoint + "-signing", "-n", tenant, "--template=" + template}
+	d.command(fmt.Sprintf("kubectl get secret %s-signing -n %s \\\n--template='%s' >> %s",
+		endpoint, tenant, template, d.path("signing-secret")))
 	secret, err := d.kubectlQuiet(ctx, command...)
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(d.path("signing-secret"), secret, 0o600)
+	file, err := os.OpenFile(d.path("signing-secret"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return fmt.Errorf("open the receiver's secrets: %w", err)
+	}
+	_, err = file.Write(secret)
+	return errors.Join(err, file.Close())
 }
 
 // makeToken gets a token of one of the tenant's ServiceAccounts, for Posthorn alone: the API server refuses it.

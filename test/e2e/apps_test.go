@@ -40,6 +40,7 @@ type received struct {
 // arrivals are the verified requests with one event.
 type arrivals struct {
 	Requests   int      `json:"requests"`
+	Type       string   `json:"type"`
 	WebhookIDs []string `json:"webhookIDs"`
 }
 

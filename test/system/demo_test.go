@@ -23,7 +23,10 @@ func TestDemo_SeesEveryStepWork(t *testing.T) {
 		t.Fatalf("make demo: %v\n%s", err, out)
 	}
 	for _, want := range []string{
-		"signature verified: answered 200", `POST /slack: text "Alert disk is firing": answered 200`, "answered 500", "posthorn_unaccounted_deliveries 0", "steps were seen to work.",
+		"signature verified: answered 200", `POST /slack: text "Alert disk is firing": answered 200`, "answered 500",
+		"dev.posthorn.kubernetes.apps.deployment.updated: signature verified: answered 200",
+		"dev.posthorn.kubernetes.apps.deployment.updated.recovered: signature verified: answered 200",
+		"posthorn_unaccounted_deliveries 0", "steps were seen to work.",
 	} {
 		if !bytes.Contains(out, []byte(want)) {
 			t.Errorf("the demo did not say %q:\n%s", want, out)

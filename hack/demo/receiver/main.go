@@ -17,7 +17,7 @@ import (
 
 func main() {
 	address := flag.String("address", "127.0.0.1:9400", "address to listen on")
-	secretFile := flag.String("secret-file", "", "file with the signing secret, read again for each request")
+	secretFile := flag.String("secret-file", "", "file with the signing secrets, one a line, read again for each request")
 	flag.Parse()
 
 	server := &http.Server{

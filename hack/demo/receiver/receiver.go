@@ -5,6 +5,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -86,17 +87,24 @@ func (r *receiver) takeSigned(w http.ResponseWriter, hr *http.Request) {
 	r.answer(w, seen)
 }
 
-// verify holds the body against the signature, with the independent library.
+// verify holds the body against the signature, with the independent library. The file has a secret of each endpoint
+// in a line of its own; one of them must have signed.
 func (r *receiver) verify(body []byte, header http.Header) error {
-	secret, err := os.ReadFile(r.secretFile)
+	secrets, err := os.ReadFile(r.secretFile)
 	if err != nil {
-		return fmt.Errorf("read signing secret: %w", err)
+		return fmt.Errorf("read signing secrets: %w", err)
 	}
-	webhook, err := standardwebhooks.NewWebhook(strings.TrimSpace(string(secret)))
-	if err != nil {
-		return err
+	err = errors.New("there is no signing secret")
+	for secret := range strings.FieldsSeq(string(secrets)) {
+		var webhook *standardwebhooks.Webhook
+		if webhook, err = standardwebhooks.NewWebhook(secret); err != nil {
+			return err
+		}
+		if err = webhook.Verify(body, header); err == nil {
+			return nil
+		}
 	}
-	return webhook.Verify(body, header)
+	return err
 }
 
 // takeText takes what Slack's incoming webhooks take: an object with a text, unsigned.
@@ -131,6 +139,9 @@ func (q request) String() string {
 	line := "POST " + q.Path
 	if q.EventID != "" {
 		line += fmt.Sprintf(": event %s, %s", q.EventID, q.WebhookID)
+	}
+	if q.EventType != "" {
+		line += ": " + q.EventType
 	}
 	if q.Text != "" {
 		line += fmt.Sprintf(": text %q", q.Text)

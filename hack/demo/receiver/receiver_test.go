@@ -81,6 +81,22 @@ func TestReceiver_NeedsTheSecret(t *testing.T) {
 	}
 }
 
+func TestReceiver_KnowsTheSecretOfEachEndpoint(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "secrets")
+	const other = "whsec_ZmVkY2JhOTg3NjU0MzIxMGZlZGNiYTk4NzY1NDMyMTA="
+	if err := os.WriteFile(path, []byte(other+"\n"+secret+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r := newReceiver(path, &bytes.Buffer{})
+	if got := serve(r, "POST", "/hooks", "{}", signature(t, "{}", time.Now())); got.Code != http.StatusOK {
+		t.Errorf("status: got %d, want 200", got.Code)
+	}
+	if got := serve(r, "POST", "/hooks", "{}", signature(t, "[]", time.Now())); got.Code != http.StatusUnauthorized {
+		t.Errorf("status of a forgery: got %d, want 401", got.Code)
+	}
+}
+
 func TestReceiver_TakesTextAsSlackDoes(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {

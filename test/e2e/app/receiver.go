@@ -42,6 +42,8 @@ type received struct {
 // arrivals are the verified requests with one event.
 type arrivals struct {
 	Requests int `json:"requests"`
+	// Type is the type of the event.
+	Type string `json:"type"`
 	// WebhookIDs are the different webhook-id headers: one, however many requests there were.
 	WebhookIDs []string `json:"webhookIDs"`
 }
@@ -108,7 +110,7 @@ func (r *receiver) take(w http.ResponseWriter, hr *http.Request) {
 		http.Error(w, "the signature does not match", http.StatusUnauthorized)
 		return
 	}
-	r.remember(event.ID, id)
+	r.remember(event.ID, event.Type, id)
 	r.received.Signatures = len(strings.Fields(hr.Header.Get(standardwebhooks.HeaderWebhookSignature)))
 	_, _ = fmt.Fprintf(r.out, "VERIFIED %s %s, %s\n", event.Type, event.ID, id)
 }
@@ -144,11 +146,11 @@ func (r *receiver) key() (string, error) {
 }
 
 // remember counts a verified request.
-func (r *receiver) remember(event, webhookID string) {
+func (r *receiver) remember(event, kind, webhookID string) {
 	r.received.Verified++
 	seen := r.received.Events[event]
 	if seen == nil {
-		seen = &arrivals{}
+		seen = &arrivals{Type: kind}
 		r.received.Events[event] = seen
 	}
 	seen.Requests++
