@@ -66,6 +66,7 @@ func deploymentIsShortOfReplicas(t *testing.T, s *sampled) {
 	if got := at(t, data[0], "object", "spec", "template", "spec", "containers", 0); at(t, got, "name") != "shop" || at(t, got, "env") != nil {
 		t.Errorf("the container is %v, want it without env", got)
 	}
+	nextSecond()
 	available(3)
 	data = s.await(t, "degraded-deployments", short, map[string]any{
 		"type": "dev.posthorn.kubernetes.apps.deployment.updated.recovered", "subject": "demo/shop", "actor": "kube-controller-manager",
@@ -84,10 +85,11 @@ func jobFails(t *testing.T, s *sampled) {
 		s.create(t, job)
 		now := metav1.Now()
 		job.Status.StartTime = &now
-		if slices.Contains(conditions, batchv1.JobComplete) {
-			job.Status.CompletionTime, job.Status.Succeeded = &now, 1
-		}
 		for _, c := range conditions {
+			if c == batchv1.JobComplete {
+				job.Status.CompletionTime = &now
+			}
+			nextSecond()
 			job.Status.Conditions = append(job.Status.Conditions, batchv1.JobCondition{
 				Type: c, Status: corev1.ConditionTrue, Reason: "Test", LastTransitionTime: now, LastProbeTime: now,
 			})
@@ -127,15 +129,17 @@ func somebodyChangesAConfigMap(t *testing.T, s *sampled) {
 		must(t, s.client.Patch(s.ctx, prices, client.RawPatch("application/merge-patch+json", []byte(patch)), client.FieldOwner("kubectl-edit")))
 	}
 	merge(`{"metadata":{"labels":{"seen":"yes"}}}`)
+	nextSecond()
 	merge(`{"data":{"eur":"3"}}`)
 	data := s.await(t, "changed-configmaps", map[string]any{
-		"type": "dev.posthorn.kubernetes.core.configmap.updated", "subject": "demo/prices", "actor": "kubectl-edit",
+		"type": "dev.posthorn.kubernetes.core.configmap.updated", "subject": "demo/prices", "actor": "kubectl-edit", "changed": "/data/eur",
 	})
 	want := map[string]any{"op": "replace", "path": "/data/eur", "value": "3"}
 	patch, _ := data[0]["patch"].([]any)
 	if !slices.ContainsFunc(patch, func(one any) bool { return fmt.Sprint(one) == fmt.Sprint(want) }) {
 		t.Errorf("the patch is %v, want it to have %v", patch, want)
 	}
+	nextSecond()
 	apply(map[string]string{"eur": "2"}) // back
 }
 
@@ -174,6 +178,7 @@ func certificateIsNotRenewed(t *testing.T, s *sampled) {
 	if got := at(t, data[0], "object", "status", "notAfter"); got != "2027-01-01T00:00:00Z" {
 		t.Errorf("the certificate expires %v", got)
 	}
+	nextSecond()
 	is(0, ready)
 	s.await(t, "expiring-certificates", held, map[string]any{
 		"type": "dev.posthorn.kubernetes.cert-manager.io.certificate.updated.recovered", "subject": "demo/shop-tls",
@@ -206,11 +211,13 @@ func podRunsOutOfMemory(t *testing.T, s *sampled) {
 	hungry := start("hungry", corev1.RestartPolicyAlways)
 	is(hungry, corev1.PodRunning, 0, running, none)
 	is(hungry, corev1.PodRunning, 0, terminated("OOMKilled", 137), none)
+	nextSecond()
 	is(hungry, corev1.PodRunning, 1, running, terminated("OOMKilled", 137))
 	hungry.Labels["seen"] = "yes"
 	must(t, s.client.Update(s.ctx, hungry))
 	once := start("once", corev1.RestartPolicyNever)
 	is(once, corev1.PodRunning, 0, running, none)
+	nextSecond()
 	is(once, corev1.PodFailed, 0, terminated("OOMKilled", 137), none)
 	killed := func(name string) map[string]any {
 		return map[string]any{"type": "dev.posthorn.kubernetes.core.pod.updated", "subject": "demo/" + name, "actor": "kubelet"}

@@ -283,6 +283,11 @@ func (s *sampled) status(t *testing.T, object client.Object, manager string) {
 	must(t, s.client.Status().Update(s.ctx, object, client.FieldOwner(manager)))
 }
 
+// nextSecond returns when a new second has begun. Objects tell to the second who changed them last.
+func nextSecond() {
+	time.Sleep(time.Until(time.Now().Truncate(time.Second).Add(time.Second)))
+}
+
 // must ends the test at an error.
 func must(t *testing.T, err error) {
 	t.Helper()
