@@ -209,7 +209,7 @@ func (p *process) load(ctx context.Context, u routing.Update) {
 	if !p.network.await(ctx) {
 		return
 	}
-	taken := u.SourcesOnly || p.retry(ctx, "Failed to load the routing table", func() error { return p.core.Load(ctx, u) })
+	taken := u.SameTable || p.retry(ctx, "Failed to load the routing table", func() error { return p.core.Load(ctx, u) })
 	if taken {
 		p.sources.Load(sourcesOf(u))
 	}

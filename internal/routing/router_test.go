@@ -299,14 +299,14 @@ func TestRun_FollowsTheLifeOfAnEventSource(t *testing.T) {
 	there := w.source("there")
 	updates := w.route(w.plane.Config())
 	first := w.next(updates)
-	if len(first.Sources) != 1 || first.Sources[0].Name != w.name("there") || first.Sources[0].UID != string(there.UID) || first.SourcesOnly {
+	if len(first.Sources) != 1 || first.Sources[0].Name != w.name("there") || first.Sources[0].UID != string(there.UID) || first.SameTable {
 		t.Errorf("the first update has %+v", first)
 	}
 
 	obj := w.source("pods")
 	u := w.await(updates, "a second source", func(u routing.Update) bool { return len(u.Sources) == 2 })
-	if u.Sources[0].Name != w.name("pods") || !u.SourcesOnly || u.Table != first.Table {
-		t.Errorf("sources %v, alone: %t; they are in order, and the table is that of before", u.Sources, u.SourcesOnly)
+	if u.Sources[0].Name != w.name("pods") || !u.SameTable || u.Table != first.Table {
+		t.Errorf("sources %v, alone: %t; they are in order, and the table is that of before", u.Sources, u.SameTable)
 	}
 
 	// A write of the status alone brings no update: the next one is that of the spec.

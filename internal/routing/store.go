@@ -251,7 +251,7 @@ func (s *store) update() Update {
 		}
 		return compareNames(a.Name, b.Name)
 	})
-	u := Update{Table: s.table, Types: types, Invalid: invalid, Sources: sources, SourcesOnly: s.table != nil}
+	u := Update{Table: s.table, Types: types, Invalid: invalid, Sources: sources, SameTable: s.table != nil}
 	if u.Table == nil {
 		u.Table = NewTable(endpoints, subscriptions)
 		s.table = u.Table

@@ -143,7 +143,7 @@ func TestStore_ASourceLeavesTheTableAsItIs(t *testing.T) {
 	obj := billing("uid-1", 1)
 	s.setEndpoint(obj, credentials(t, obj))
 	first := s.update()
-	if first.SourcesOnly {
+	if first.SameTable {
 		t.Error("the first table counts as known")
 	}
 	name := delivery.Name{Namespace: "team-a", Name: "pods"}
@@ -152,7 +152,7 @@ func TestStore_ASourceLeavesTheTableAsItIs(t *testing.T) {
 		t.Fatal("a new source changes nothing")
 	}
 	u := s.update()
-	if !u.SourcesOnly || u.Table != first.Table || len(u.Sources) != 1 || u.Sources[0].Name != name {
+	if !u.SameTable || u.Table != first.Table || len(u.Sources) != 1 || u.Sources[0].Name != name {
 		t.Fatalf("got %+v", u)
 	}
 	source.ResourceVersion = "2"
@@ -168,7 +168,7 @@ func TestStore_ASourceLeavesTheTableAsItIs(t *testing.T) {
 	if !s.setEndpoint(obj, credentials(t, obj, "team-b")) {
 		t.Fatal("a change of the credentials is not taken up")
 	}
-	if u = s.update(); u.SourcesOnly || u.Table == first.Table || len(u.Sources) != 1 {
+	if u = s.update(); u.SameTable || u.Table == first.Table || len(u.Sources) != 1 {
 		t.Errorf("after a change of an endpoint: %+v", u)
 	}
 	if !s.dropSource(name) || s.dropSource(name) || len(s.update().Sources) != 0 {

@@ -20,9 +20,9 @@ type Update struct {
 	Invalid []Invalid
 	// Sources are the event sources, in the order of their names.
 	Sources []*compile.EventSource
-	// SourcesOnly says that at most event sources differ from the update before: the table is the same one, and so
+	// SameTable says that at most sources and types differ from the update before: the table is the same one, and so
 	// are the invalid objects of the kinds that it is made from.
-	SourcesOnly bool
+	SameTable bool
 }
 
 // Invalid is an object that is not routed.
