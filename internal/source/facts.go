@@ -52,9 +52,27 @@ func (r *Runner) tellAll() {
 	facts := make([]status.SourceFacts, len(outlooks))
 	for i, o := range outlooks {
 		facts[i] = o.facts(states, now)
-		r.opts.Reporter.UpdateSource(facts[i])
+		// What the status says stays while a start finds out whether it is still true.
+		if now.Sub(r.began) > settleTime || !o.unsettled(states) {
+			r.opts.Reporter.UpdateSource(facts[i])
+		}
 	}
 	r.meter.tell(states, facts, now)
+}
+
+// settleTime is how long after a start the status of a source may wait for its watches.
+const settleTime = 30 * time.Second
+
+// unsettled reports whether a watch of the source has not yet begun.
+func (o *outlook) unsettled(states map[watchKey]progress) bool {
+	for i := range o.rows {
+		for _, key := range o.rows[i].keys {
+			if s, ok := states[key]; !ok || s.phase == starting {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // facts returns what is known of a source.

@@ -84,8 +84,8 @@ func (w *watch) follow(ctx context.Context) error {
 	}
 	defer stream.Stop()
 	w.live()
-	w.enter(following, "")
 	w.tell()
+	w.enter(following, "")
 	return w.expired(w.receive(ctx, stream))
 }
 

@@ -542,7 +542,19 @@ func (w *watch) judgeEdge(t *taker, x *extra, view, old map[string]any, j judgem
 	if t.policy.For > 0 && j.op == change.Created {
 		v.op = change.Updated // whatever it was at which it began
 	}
-	v.emit = v.emit && t.source.Takes(v.op)
+	v.pass(t, x)
+}
+
+// pass drops an edge at an operation that does not become an event. One that turned then passes without a word, its
+// end included: a recovery from what nobody was told would be a riddle.
+func (v *ruling) pass(t *taker, x *extra) {
+	if !v.emit || t.source.Takes(v.op) {
+		return
+	}
+	v.emit = false
+	if v.edge == change.Turned && !x.edge.IsZero() {
+		x.edge.Announced, x.edge.Quiet = false, true
+	}
 }
 
 // confirm has the state of an edge say that it was told, where an earlier run told it and did not come to remember.

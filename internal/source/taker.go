@@ -58,8 +58,10 @@ func (t *taker) fingerprint() string {
 	return hex.EncodeToString(sum[:8])
 }
 
-// hasEdge reports whether the taker tells of an expression that turns.
-func (t *taker) hasEdge() bool { return t.program != nil && t.policy.Emit != edge.EveryMatch }
+// hasEdge reports whether the taker tells of an expression that turns. Kubernetes Events have series in its place.
+func (t *taker) hasEdge() bool {
+	return t.program != nil && t.policy.Emit != edge.EveryMatch && !change.IsKubernetesEvent(t.resource)
+}
 
 // keepsObject reports whether the last state of every object has to be kept: to compare with, to judge a deletion by,
 // or to send once an expression has held for long enough.

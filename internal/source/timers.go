@@ -89,7 +89,7 @@ func (w *watch) tick(b *batch, t *taker, p *part, e *entry, kept objects, now ti
 	if t.hasEdge() {
 		w.confirm(t, e.uid, &x)
 		v.take(edge.Tick(x.edge, t.policy, now), &x)
-		v.emit = v.emit && t.source.Takes(change.Updated)
+		v.pass(t, &x)
 	} else {
 		x.series, v.emit = t.source.Occurrences.Series.Expire(x.series, now)
 		v.finished = v.emit

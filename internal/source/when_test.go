@@ -4,6 +4,7 @@
 package source_test
 
 import (
+	"errors"
 	"testing"
 	"time"
 
@@ -82,4 +83,41 @@ func TestRunner_ForgetsAnEdgeWithItsObject(t *testing.T) {
 	again := w.configMap("shoes", map[string]string{"left": "0"})
 	w.create(again)
 	w.awaitTold("both shoes configmap.created", "both shoes configmap.created")
+}
+
+func TestRunner_TellsOfNoRecoveryFromWhatItDidNotTell(t *testing.T) {
+	w := newWorld(t)
+	w.start()
+	w.source("updates", func(s *hookv1.WebhookEventSourceSpec) {
+		stock(hookv1.EmitBoth, "")(s)
+		s.Operations = []hookv1.Operation{hookv1.OperationUpdated}
+	})
+	w.awaitWatching("updates")
+	shoes := w.configMap("shoes", map[string]string{"left": "0"})
+	w.create(shoes)
+	for _, left := range []string{"1", "0", "1"} {
+		shoes.Data = map[string]string{"left": left}
+		w.update(shoes)
+	}
+	w.awaitTold("updates shoes configmap.updated", "updates shoes configmap.updated.recovered")
+}
+
+func TestRunner_ARestartChangesNothingOfWhatItReports(t *testing.T) {
+	w := newWorld(t)
+	w.start()
+	w.source("all", nil)
+	w.awaitWatching("all")
+	w.stop()
+	w.board = newBoard()
+	w.start()
+	w.eventually("it is told", func() error {
+		f := w.facts("all")
+		if f.UID == "" {
+			return errors.New("nothing is")
+		}
+		if !f.Watching.Holds {
+			t.Fatalf("first it reports %+v", f.Watching)
+		}
+		return nil
+	})
 }
