@@ -95,6 +95,10 @@ var benches = []bench{
 	{"routing", "what an event costs with many subscriptions that do not want it", benchRouting},
 	{"neighbour", "a healthy endpoint beside one that hangs", benchNeighbour},
 	{"start", "from the start of the process to the first delivery", benchStart},
+	{"source_memory", "resident memory with watched objects", benchSourceMemory},
+	{"source_start", "requests to the API server until many sources watch", benchSourceStart},
+	{"source_flow", "events of changes of resources", benchSourceFlow},
+	{"source_latency", "from a change of a resource to received", benchSourceLatency},
 }
 
 // names are those of all benches.
