@@ -472,7 +472,7 @@ func benchSourceLatency(ctx context.Context, s *session) ([]figure, error) {
 	}
 	// The receiver knows the requests by the number in their id.
 	err = t.subscription(ctx, "changes", "changes", "dev.posthorn.kubernetes.core.configmap.updated", func(spec *hookv1.WebhookSubscriptionSpec) {
-		spec.Payload = &hookv1.Payload{Transform: `{"id": event.data.name}`}
+		spec.Payload = &hookv1.Payload{Format: hookv1.PayloadFormatData, Transform: `{"id": event.data.name}`}
 	})
 	if err != nil {
 		return nil, err
