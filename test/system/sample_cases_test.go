@@ -149,9 +149,10 @@ func certificateIsNotRenewed(t *testing.T, s *sampled) {
 		"metadata": map[string]any{"namespace": demoNamespace, "name": "shop-tls"},
 		"spec":     map[string]any{"secretName": "shop-tls", "issuerRef": map[string]any{"name": "letsencrypt"}},
 	}}
+	expires := "2027-01-01T00:00:00Z"
 	is := func(attempts int64, conditions ...any) {
 		t.Helper()
-		status := map[string]any{"conditions": conditions, "notAfter": "2027-01-01T00:00:00Z"}
+		status := map[string]any{"conditions": conditions, "notAfter": expires}
 		if attempts > 0 {
 			status["failedIssuanceAttempts"] = attempts
 		}
@@ -175,10 +176,11 @@ func certificateIsNotRenewed(t *testing.T, s *sampled) {
 	if took := time.Since(begun); took < hold {
 		t.Errorf("it was told after %s", took)
 	}
-	if got := at(t, data[0], "object", "status", "notAfter"); got != "2027-01-01T00:00:00Z" {
+	if got := at(t, data[0], "object", "status", "notAfter"); got != expires {
 		t.Errorf("the certificate expires %v", got)
 	}
 	nextSecond()
+	expires = "2027-04-01T00:00:00Z" // it was renewed
 	is(0, ready)
 	s.await(t, "expiring-certificates", held, map[string]any{
 		"type": "dev.posthorn.kubernetes.cert-manager.io.certificate.updated.recovered", "subject": "demo/shop-tls",

@@ -47,7 +47,7 @@ func TestReceiver_TellsVerifiedFromRefused(t *testing.T) {
 	if got.Verified != 2 || got.Refused != 2 || len(got.Problems) != 2 || got.Signatures != 1 {
 		t.Errorf("told %+v", got)
 	}
-	want := map[string]*arrivals{"order-1": {Requests: 2, WebhookIDs: []string{"msg_1"}}}
+	want := map[string]*arrivals{"order-1": {Requests: 2, Type: "com.example.order.created", WebhookIDs: []string{"msg_1"}}}
 	if diff := cmp.Diff(want, got.Events); diff != "" {
 		t.Errorf("events (-want +got):\n%s", diff)
 	}
