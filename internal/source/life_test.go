@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	eventsv1 "k8s.io/api/events/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
@@ -39,7 +40,9 @@ func TestRunner_DeclaresWhatTheClusterHasForgotten(t *testing.T) {
 	w.stop()
 	now := time.Now().Truncate(time.Second)
 	w.backdate(now.Add(-3 * time.Hour))
-	w.create(w.configMap("since", nil)) // or the checkpoint would be of now
+	for i := range 3 { // or the checkpoint would be of now
+		w.create(w.configMap(fmt.Sprintf("since-%d", i), nil))
+	}
 	w.compact()
 	w.start()
 	w.awaitTold("happenings happenings source.gap")
@@ -68,6 +71,7 @@ func TestRunner_DeclaresWhatTheClusterHasForgotten(t *testing.T) {
 	w.create(&eventsv1.Event{
 		ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: "late"}, EventTime: metav1.NowMicro(), Type: "Normal",
 		Reason: "Late", Action: "Test", ReportingController: "posthorn.dev/test", ReportingInstance: "test",
+		Regarding: corev1.ObjectReference{APIVersion: "v1", Kind: "Pod", Namespace: w.namespace, Name: "shop"},
 	})
 	w.awaitTold("happenings happenings source.gap", "happenings late event.created")
 }
