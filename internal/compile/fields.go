@@ -29,10 +29,10 @@ type Reads struct {
 func ReadsOf(obj *hookv1.WebhookSubscription) Reads {
 	var r Reads
 	if obj.Spec.Filter != "" {
-		r.Filter, _ = filter.FilterReads(obj.Spec.Filter)
+		r.Filter, _ = filter.ReadsOfFilter(obj.Spec.Filter)
 	}
 	if p := obj.Spec.Payload; p != nil && p.Transform != "" {
-		r.Transform, _ = filter.TransformReads(p.Transform)
+		r.Transform, _ = filter.ReadsOfTransform(p.Transform)
 	}
 	return r
 }

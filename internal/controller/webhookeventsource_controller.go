@@ -67,8 +67,7 @@ func (r *WebhookEventSourceReconciler) reconcile(ctx context.Context, run *sourc
 func (r *WebhookEventSourceReconciler) compile(_ context.Context, run *sourceRun) error {
 	var err error
 	run.source, err = compile.Source(run.obj)
-	var e *compile.Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*compile.Error](err); ok {
 		return run.judge("", stalledf(hookv1.ReasonInvalidSpec, "%s", e.Error()))
 	}
 	return err

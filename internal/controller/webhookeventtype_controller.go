@@ -162,8 +162,7 @@ func (b *Base) checkFields(ctx context.Context, obj *hookv1.WebhookSubscription)
 		return nil, err
 	}
 	reads := b.memos.reads.get(obj, func() compile.Reads { return compile.ReadsOf(obj) })
-	var missing *compile.Error
-	if errors.As(compile.CheckFields(obj, reads, types), &missing) {
+	if missing, ok := errors.AsType[*compile.Error](compile.CheckFields(obj, reads, types)); ok {
 		return missing, nil
 	}
 	return nil, nil

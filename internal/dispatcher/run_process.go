@@ -16,7 +16,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"k8s.io/client-go/rest"
 
-	hookv1 "github.com/posthorn-dev/posthorn/api/v1alpha1"
 	"github.com/posthorn-dev/posthorn/internal/config"
 	"github.com/posthorn-dev/posthorn/internal/eventlog"
 	"github.com/posthorn-dev/posthorn/internal/httpsend"
@@ -215,11 +214,14 @@ func (p *process) load(ctx context.Context, u routing.Update) {
 	}
 }
 
+// kindEventSource is the kind of event sources, as updates of the routing name it.
+const kindEventSource = "WebhookEventSource"
+
 // sourcesOf returns what the sources are to know of an update.
 func sourcesOf(u routing.Update) source.Update {
 	out := source.Update{Sources: u.Sources}
 	for _, i := range u.Invalid {
-		if i.Kind == hookv1.KindWebhookEventSource {
+		if i.Kind == kindEventSource {
 			out.Invalid = append(out.Invalid, source.Invalid{Name: i.Name, UID: i.UID, Generation: i.Generation, Message: i.Message})
 		}
 	}

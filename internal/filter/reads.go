@@ -26,11 +26,11 @@ type Step struct {
 	Element bool
 }
 
-// FilterReads returns the fields of event.data that a filter reads, in the order of the expression:
+// ReadsOfFilter returns the fields of event.data that a filter reads, in the order of the expression:
 // event.data.a.b, has(event.data.a), event.data.?a, event.data["a"], and those of the elements that a
 // loop goes through. What becomes of a value that was computed is not followed. It is for the
 // operator's checks, and compiles the expression anew; an error is that of NewMatcher.
-func FilterReads(expression string) ([]Read, error) {
+func ReadsOfFilter(expression string) ([]Read, error) {
 	env, err := filterEnv()
 	if err != nil {
 		return nil, err
@@ -38,8 +38,8 @@ func FilterReads(expression string) ([]Read, error) {
 	return reads(env, expression, FilterCostLimit, "filter")
 }
 
-// TransformReads is FilterReads for a transform; an error is that of CompileTransform.
-func TransformReads(expression string) ([]Read, error) {
+// ReadsOfTransform is ReadsOfFilter for a transform; an error is that of CompileTransform.
+func ReadsOfTransform(expression string) ([]Read, error) {
 	env, err := transformEnv()
 	if err != nil {
 		return nil, err

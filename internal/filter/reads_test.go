@@ -29,7 +29,7 @@ func shown(reads []Read) []string {
 	return out
 }
 
-func TestFilterReads_FindsTheFieldsOfTheData(t *testing.T) {
+func TestReadsOfFilter_FindsTheFieldsOfTheData(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct {
 		expression string
@@ -58,7 +58,7 @@ func TestFilterReads_FindsTheFieldsOfTheData(t *testing.T) {
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			reads, err := FilterReads(tc.expression)
+			reads, err := ReadsOfFilter(tc.expression)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -69,9 +69,9 @@ func TestFilterReads_FindsTheFieldsOfTheData(t *testing.T) {
 	}
 }
 
-func TestTransformReads_FindsTheFieldsOfTheData(t *testing.T) {
+func TestReadsOfTransform_FindsTheFieldsOfTheData(t *testing.T) {
 	t.Parallel()
-	reads, err := TransformReads(`{"id": event.id, "text": "order " + event.data.id, "skus": event.data.items.map(i, i.sku)}`)
+	reads, err := ReadsOfTransform(`{"id": event.id, "text": "order " + event.data.id, "skus": event.data.items.map(i, i.sku)}`)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,7 +82,7 @@ func TestTransformReads_FindsTheFieldsOfTheData(t *testing.T) {
 
 func TestReads_RefuseWhatDoesNotCompile(t *testing.T) {
 	t.Parallel()
-	for field, read := range map[string]func(string) ([]Read, error){"filter": FilterReads, "transform": TransformReads} {
+	for field, read := range map[string]func(string) ([]Read, error){"filter": ReadsOfFilter, "transform": ReadsOfTransform} {
 		_, err := read(`event.data.total >`)
 		var e *Error
 		if !errors.As(err, &e) || e.Field != field {

@@ -185,20 +185,8 @@ func (r *Router) apply(ctx context.Context) (bool, error) {
 			if owner, ok := r.owners[c.name.Name]; ok {
 				endpoints[owner] = true
 			}
-		case hookv1.KindWebhookSubscription:
-			took, err := r.applySubscription(ctx, c.name)
-			if err != nil {
-				return false, err
-			}
-			changed = changed || took
-		case hookv1.KindWebhookEventSource:
-			took, err := r.applySource(ctx, c.name)
-			if err != nil {
-				return false, err
-			}
-			changed = changed || took
-		case hookv1.KindWebhookEventType:
-			took, err := r.applyEventType(ctx, c.name)
+		default:
+			took, err := r.applyOther(ctx, c)
 			if err != nil {
 				return false, err
 			}
@@ -213,6 +201,20 @@ func (r *Router) apply(ctx context.Context) (bool, error) {
 		changed = changed || took
 	}
 	return changed, nil
+}
+
+// applyOther takes in an object that stands for itself.
+func (r *Router) applyOther(ctx context.Context, c change) (bool, error) {
+	switch c.kind {
+	case hookv1.KindWebhookSubscription:
+		return r.applySubscription(ctx, c.name)
+	case hookv1.KindWebhookEventSource:
+		return r.applySource(ctx, c.name)
+	case hookv1.KindWebhookEventType:
+		return r.applyEventType(ctx, c.name)
+	default:
+		return false, nil
+	}
 }
 
 // applySubscription takes in one subscription. One that is being deleted is gone.

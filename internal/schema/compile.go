@@ -202,8 +202,7 @@ func refusal(err error) *Error {
 	case errors.As(err, &load):
 		return remoteRef(load.URL)
 	case errors.As(err, &invalid):
-		var v *jsonschema.ValidationError
-		if errors.As(invalid.Err, &v) {
+		if v, ok := errors.AsType[*jsonschema.ValidationError](invalid.Err); ok {
 			if found := violationsOf(v); len(found) > 0 {
 				return &Error{Pointer: found[0].Pointer, Message: found[0].Detail}
 			}

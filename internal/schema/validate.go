@@ -58,8 +58,7 @@ func (s *Schema) check(value any) (found []Violation) {
 		}
 	}()
 	s.left = maxSteps
-	var v *jsonschema.ValidationError
-	if errors.As(s.root.Validate(value), &v) {
+	if v, ok := errors.AsType[*jsonschema.ValidationError](s.root.Validate(value)); ok {
 		return violationsOf(v)
 	}
 	return nil

@@ -5,7 +5,6 @@ package source
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -90,10 +89,7 @@ func content(o runtime.Object, r change.Resource) (map[string]any, error) {
 
 // failure is the error that a watch ends with.
 func failure(o runtime.Object) error {
-	if err := apierrors.FromObject(o); err != nil {
-		return err
-	}
-	return errors.New("the API server ended the watch without a reason")
+	return fmt.Errorf("the API server ended the watch: %w", apierrors.FromObject(o))
 }
 
 // isExpired reports whether the API server no longer knows the version that was asked for.

@@ -4,6 +4,7 @@
 package source
 
 import (
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"hash/fnv"
@@ -26,7 +27,7 @@ type entry struct {
 	// version is the resource version of the state that is remembered; 0 where it is no number.
 	version uint64
 	// prints are the fingerprints, one for each redaction that takers ask for.
-	prints []print
+	prints []imprint
 	// managers are hashes of the managed fields' entries, by which the one that changed is found.
 	managers []uint32
 	// parts are those of the takers that the object is selected by.
@@ -37,8 +38,8 @@ type entry struct {
 	gone bool
 }
 
-// print is the fingerprint of what is left of an object by a redaction, named by its key.
-type print struct {
+// imprint is the fingerprint of what is left of an object by a redaction, named by its key.
+type imprint struct {
 	redaction string
 	value     change.Fingerprint
 }
@@ -95,8 +96,8 @@ func (e *entry) waits() bool {
 	return slices.ContainsFunc(e.parts, func(p part) bool { return p.extra != nil && p.extra.pending != "" })
 }
 
-// print returns the fingerprint by a redaction, and whether there is one.
-func (e *entry) print(redaction string) (change.Fingerprint, bool) {
+// imprint returns the fingerprint by a redaction, and whether there is one.
+func (e *entry) imprint(redaction string) (change.Fingerprint, bool) {
 	if e != nil {
 		for _, p := range e.prints {
 			if p.redaction == redaction {
@@ -115,7 +116,7 @@ func (e *entry) setPrint(redaction string, f change.Fingerprint) {
 			return
 		}
 	}
-	e.prints = append(e.prints, print{redaction, f})
+	e.prints = append(e.prints, imprint{redaction, f})
 }
 
 // hashManagers returns what is kept of the managed fields.
@@ -195,7 +196,7 @@ func (e *entry) record(kept objects) ([]byte, error) {
 	}
 	var managers []byte
 	for _, h := range e.managers {
-		managers = append(managers, byte(h>>24), byte(h>>16), byte(h>>8), byte(h))
+		managers = binary.BigEndian.AppendUint32(managers, h)
 	}
 	b = wire.AppendBytes(b, entryManagers, managers)
 	for _, p := range e.parts {
@@ -254,7 +255,7 @@ func readEntry(uid string, b []byte, shared names, withObjects bool) (*entry, ob
 			e.gone = f.Bool()
 		case entryManagers:
 			for m := f.Bytes; len(m) >= 4; m = m[4:] {
-				e.managers = append(e.managers, uint32(m[0])<<24|uint32(m[1])<<16|uint32(m[2])<<8|uint32(m[3]))
+				e.managers = append(e.managers, binary.BigEndian.Uint32(m))
 			}
 		case entryPrint:
 			p, object, err := readPrint(f.Bytes, shared, withObjects)
@@ -287,7 +288,7 @@ func readEntry(uid string, b []byte, shared names, withObjects bool) (*entry, ob
 	return e, kept, nil
 }
 
-func readPrint(b []byte, shared names, withObject bool) (p print, object map[string]any, err error) {
+func readPrint(b []byte, shared names, withObject bool) (p imprint, object map[string]any, err error) {
 	err = wire.ReadFields(b, func(f wire.Field) error {
 		switch f.Number {
 		case printRedaction:

@@ -133,9 +133,6 @@ func (o *outlook) permissions() status.Verdict {
 func (row *outlookRow) watching(
 	states map[watchKey]progress, id string, rights status.Verdict, stale, now time.Time,
 ) (status.Verdict, time.Time) {
-	no := func(reason, format string, args ...any) status.Verdict {
-		return status.Verdict{Known: true, Reason: reason, Message: fmt.Sprintf(format, args...)}
-	}
 	kind := kindLabel(row.resource)
 	switch {
 	case row.unserved:
@@ -148,30 +145,43 @@ func (row *outlookRow) watching(
 		return no(hookv1.ReasonForbidden, "A right is missing: see the condition PermissionsGranted."), time.Time{}
 	}
 	for _, key := range row.keys {
-		s, ok := states[key]
-		if !ok || s.phase == starting || !s.takers[id].begun {
-			return no(hookv1.ReasonLoading, "The objects of %s are being looked at for the first time.", kind), s.since
+		if v, since := row.living(states[key], id, stale, now); !v.Holds {
+			return v, since
 		}
-		switch s.phase {
-		case relisting:
-			return no(hookv1.ReasonRelisting, "A list of %s is being compared with what is remembered.", kind), s.since
-		case forbidden:
-			return no(hookv1.ReasonForbidden, "The API server refuses the dispatcher the watch of %s.", kind), s.since
-		case notServed:
-			return no(hookv1.ReasonKindNotServed, "The cluster no longer serves %s of %s.", row.resource.Kind, row.resource.APIVersion()), s.since
-		case stalled, idle, starting:
-			return no(hookv1.ReasonWatchStalled, "The watch of %s does not go on: %s.", kind, orElse(s.message, "it is being replaced")), s.since
-		case following:
-		}
-		if s.alive.Before(stale) {
-			return no(hookv1.ReasonWatchStalled, "The watch of %s has shown no life since %s: it is being replaced.",
-				kind, s.alive.UTC().Format(time.RFC3339)), s.alive
-		}
-		if g := s.gap; g != nil && now.Sub(g.declared) < gapShownFor {
-			return no(hookv1.ReasonGapUnrecoverable,
-				"The cluster has forgotten which %s there were from %s to %s. The source goes on.",
-				kind, g.from.UTC().Format(time.RFC3339), g.to.UTC().Format(time.RFC3339)), g.declared
-		}
+	}
+	return status.Verdict{Holds: true}, time.Time{}
+}
+
+// no returns the verdict that something does not hold.
+func no(reason, format string, args ...any) status.Verdict {
+	return status.Verdict{Known: true, Reason: reason, Message: fmt.Sprintf(format, args...)}
+}
+
+// living returns whether one watch of a resource lives, and since when it does not.
+func (row *outlookRow) living(s progress, id string, stale, now time.Time) (status.Verdict, time.Time) {
+	kind := kindLabel(row.resource)
+	if s.phase == starting || !s.takers[id].begun {
+		return no(hookv1.ReasonLoading, "The objects of %s are being looked at for the first time.", kind), s.since
+	}
+	switch s.phase {
+	case relisting:
+		return no(hookv1.ReasonRelisting, "A list of %s is being compared with what is remembered.", kind), s.since
+	case forbidden:
+		return no(hookv1.ReasonForbidden, "The API server refuses the dispatcher the watch of %s.", kind), s.since
+	case notServed:
+		return no(hookv1.ReasonKindNotServed, "The cluster no longer serves %s of %s.", row.resource.Kind, row.resource.APIVersion()), s.since
+	case stalled, idle, starting:
+		return no(hookv1.ReasonWatchStalled, "The watch of %s does not go on: %s.", kind, orElse(s.message, "it is being replaced")), s.since
+	case following:
+	}
+	if s.alive.Before(stale) {
+		return no(hookv1.ReasonWatchStalled, "The watch of %s has shown no life since %s: it is being replaced.",
+			kind, s.alive.UTC().Format(time.RFC3339)), s.alive
+	}
+	if g := s.gap; g != nil && now.Sub(g.declared) < gapShownFor {
+		return no(hookv1.ReasonGapUnrecoverable,
+			"The cluster has forgotten which %s there were from %s to %s. The source goes on.",
+			kind, g.from.UTC().Format(time.RFC3339), g.to.UTC().Format(time.RFC3339)), g.declared
 	}
 	return status.Verdict{Holds: true}, time.Time{}
 }

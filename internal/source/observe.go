@@ -186,7 +186,7 @@ func (w *watch) remember(b *batch, e *entry, o *observation, old objects, known 
 	settled := known || w.introducing
 	kept := objects{}
 	for _, r := range w.plan.redactions {
-		_, has := e.print(r.Key())
+		_, has := e.imprint(r.Key())
 		if !settled || !has {
 			e.setPrint(w.names.of(r.Key()), change.FingerprintOf(o.view(r)))
 		}
@@ -225,11 +225,12 @@ func (w *watch) forget(b *batch, e *entry) {
 func (w *watch) begin(b *batch, t *taker, record *takerRecord, e *entry, o *observation, old objects) {
 	view := o.view(t.source.Redact)
 	p, selected, same := e.part(t.id), t.selects(o.ref, view), record.Shape == t.shape
-	j := judgement{e: e, o: o, old: old, net: true}
-	switch {
-	case !selected && (!record.Begun || !same && p == nil):
+	if !selected && (!record.Begun || !same && p == nil) {
 		e.drop(t.id)
 		return
+	}
+	j := judgement{e: e, o: o, old: old, net: true}
+	switch {
 	case p == nil && !record.Begun && t.source.EmitInitial:
 		j.op, j.net = change.Created, false
 	case !record.Begun && !t.source.EmitInitial || p == nil && !same:
@@ -240,16 +241,21 @@ func (w *watch) begin(b *batch, t *taker, record *takerRecord, e *entry, o *obse
 			j.op = w.reconsider(t, record, p, e, o)
 		}
 	}
+	w.settle(b, t, j, selected)
+}
+
+// settle judges what happened to an object, if anything did, and forgets it where it is selected no more.
+func (w *watch) settle(b *batch, t *taker, j judgement, selected bool) {
 	if j.op == "" {
 		if !selected {
-			e.drop(t.id)
+			j.e.drop(t.id)
 		}
 		return
 	}
 	j.left = j.op == change.Deleted
-	w.judge(b, t, e.selected(t.id), j)
+	w.judge(b, t, j.e.selected(t.id), j)
 	if j.op == change.Deleted {
-		e.drop(t.id)
+		j.e.drop(t.id)
 	}
 }
 
@@ -270,7 +276,7 @@ func (w *watch) reconsider(t *taker, record *takerRecord, p *part, e *entry, o *
 // meanwhile returns what happened to an object while its taker was held, nothing included.
 func (w *watch) meanwhile(t *taker, p *part, e *entry, o *observation, selected bool) change.Operation {
 	var op change.Operation
-	last, known := e.print(t.source.Redact.Key())
+	last, known := e.imprint(t.source.Redact.Key())
 	switch {
 	case p == nil && selected:
 		op = change.Created
@@ -344,17 +350,21 @@ func (w *watch) decide(b *batch, t *taker, e *entry, o *observation, old objects
 		w.hold(e, p, op)
 		return
 	}
-	net := o.net
+	j := judgement{op: op, e: e, o: o, old: old, net: o.net, again: again, lapse: lapse}
 	if p.extra != nil && p.extra.pending != "" {
-		op, net = merge(p.extra.pending, op), true
-		if op == "" {
-			e.drop(t.id)
-			return
-		}
+		j.op, j.net = merge(p.extra.pending, op), true
 	}
-	w.judge(b, t, p, judgement{op: op, e: e, o: o, old: old, net: net, again: again, left: op == change.Deleted && !o.gone})
-	if op == change.Deleted {
-		e.drop(t.id)
+	w.conclusion(b, t, p, j)
+}
+
+// conclusion judges what happened to an object, unless what waited and what came undo each other.
+func (w *watch) conclusion(b *batch, t *taker, p *part, j judgement) {
+	if j.op != "" {
+		j.left = j.op == change.Deleted && !j.o.gone
+		w.judge(b, t, p, j)
+	}
+	if j.op == "" || j.op == change.Deleted {
+		j.e.drop(t.id)
 	}
 }
 
@@ -372,7 +382,7 @@ func (w *watch) operation(t *taker, e *entry, view map[string]any, x transition)
 	case !x.is:
 		return change.Deleted
 	}
-	if last, ok := e.print(t.source.Redact.Key()); ok && last == change.FingerprintOf(view) && !x.lapse {
+	if last, ok := e.imprint(t.source.Redact.Key()); ok && last == change.FingerprintOf(view) && !x.lapse {
 		return ""
 	}
 	return change.Updated
@@ -463,6 +473,8 @@ type judgement struct {
 	// net says that the change may stand for several, again that the object was known and came to be selected, and
 	// left that it is there and selected no more.
 	net, again, left bool
+	// lapse says that what is remembered of the object is older than what an earlier run told of it.
+	lapse bool
 }
 
 // judge decides whether a change becomes an event, and takes in what it changes of the part.
@@ -543,6 +555,9 @@ func (w *watch) judgeEdge(t *taker, x *extra, view, old map[string]any, j judgem
 		v.op = change.Updated // whatever it was at which it began
 	}
 	v.pass(t, x)
+	if j.lapse && j.op == change.Deleted && v.edge == change.Turned {
+		v.emit = false // the state that it is judged by is older than what was told last
+	}
 }
 
 // pass drops an edge at an operation that does not become an event. One that turned then passes without a word, its

@@ -5,7 +5,6 @@ package source_test
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -353,16 +352,6 @@ func (w *world) configMap(name string, data map[string]string) *corev1.ConfigMap
 	return &corev1.ConfigMap{
 		ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: name, Labels: map[string]string{"app": "shop"}}, Data: data,
 	}
-}
-
-// dataOf decodes the data of an event.
-func dataOf(t *testing.T, e *event.Event) map[string]any {
-	t.Helper()
-	var data map[string]any
-	if err := json.Unmarshal(e.Data, &data); err != nil {
-		t.Fatal(err)
-	}
-	return data
 }
 
 // edit changes the spec of a source.

@@ -670,5 +670,5 @@ func (w *watch) failed(t *taker, err error) {
 		w.complained = map[string]time.Time{}
 	}
 	w.complained[t.id] = time.Now()
-	w.logger.Warn("Could not look at an object", "source", t.id, "reason", reasonOf(err))
+	w.logger.Warn("Could not look at an object", "eventSource", t.id, "reason", reasonOf(err))
 }

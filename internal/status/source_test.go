@@ -10,7 +10,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/utils/ptr"
 
 	hookv1 "github.com/posthorn-dev/posthorn/api/v1alpha1"
 	"github.com/posthorn-dev/posthorn/internal/delivery"
@@ -23,7 +22,7 @@ func watching() SourceFacts {
 		Permissions: Verdict{Known: true, Holds: true, Reason: hookv1.ReasonGranted, Message: "Granted."},
 		Watching:    Verdict{Known: true, Holds: true, Reason: hookv1.ReasonLive, Message: "Alive."},
 		Resources: []hookv1.WatchedResourceStatus{{
-			APIVersion: "v1", Kind: "Pod", Objects: ptr.To(int64(3)), CaughtUp: ptr.To(true), LastEventTime: optionalSeconds(noon),
+			APIVersion: "v1", Kind: "Pod", Objects: new(int64(3)), CaughtUp: new(true), LastEventTime: optionalSeconds(noon),
 		}},
 		Objects: 3, Emitted: 7, LastEvent: noon,
 	}
@@ -76,7 +75,7 @@ func TestSourceFacts_BecomeFields(t *testing.T) {
 	got := f.wanted(&state{}, noon).sourceStatus()
 	got.Conditions = nil
 	want := hookv1.WebhookEventSourceStatus{
-		Resources: f.Resources, Objects: ptr.To(int64(3)), Emitted: ptr.To(int64(7)), LastEventTime: optionalSeconds(noon), LastGap: f.LastGap,
+		Resources: f.Resources, Objects: new(int64(3)), Emitted: new(int64(7)), LastEventTime: optionalSeconds(noon), LastGap: f.LastGap,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

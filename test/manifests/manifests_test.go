@@ -194,7 +194,7 @@ func TestDefault_PutsTogetherWhatSourcesAreReadBy(t *testing.T) {
 	err = platform.Await(within(t), "the role is put together", func(ctx context.Context) error {
 		for resource, wanted := range want {
 			if got, err := u.may(ctx, "list", resource, "default"); err != nil || got != wanted {
-				return fmt.Errorf("list %s: allowed %t (%v), want %t", resource, got, err, wanted)
+				return fmt.Errorf("list %s: allowed %t (%w), want %t", resource, got, err, wanted)
 			}
 		}
 		return nil
