@@ -83,8 +83,10 @@ func CheckFields(obj *hookv1.WebhookSubscription, reads Reads, types map[string]
 	}{{"spec.filter", reads.Filter}, {"spec.payload.transform", reads.Transform}} {
 		for _, read := range expression.reads {
 			if text := missing(read, of); text != "" {
-				return &Error{Path: expression.path, Cause: ErrField,
-					Message: fmt.Sprintf("line %d, column %d: %s", read.Line, read.Column, text)}
+				return &Error{
+					Path: expression.path, Cause: ErrField,
+					Message: fmt.Sprintf("line %d, column %d: %s", read.Line, read.Column, text),
+				}
 			}
 		}
 	}

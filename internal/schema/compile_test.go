@@ -27,8 +27,10 @@ func TestCompile_RefusesWhatCannotBeChecked(t *testing.T) {
 		"patterns too large together": {raw: `{"allOf": [` + manyPatterns(30) + `]}`, want: "too large together"},
 		"a reference to nothing":      {raw: `{"$ref": "#/$defs/a"}`, want: "/$defs/a"},
 		"another draft":               {raw: `{"$schema": "http://json-schema.org/draft-07/schema#"}`, want: "$schema must be https://json-schema.org/draft/2020-12/schema"},
-		"another draft inside": {raw: `{"$defs": {"a": {"$id": "https://a.example/a", "$schema": "http://json-schema.org/draft-07/schema#"}}, "$ref": "#/$defs/a"}`,
-			want: "$schema must be"},
+		"another draft inside": {
+			raw:  `{"$defs": {"a": {"$id": "https://a.example/a", "$schema": "http://json-schema.org/draft-07/schema#"}}, "$ref": "#/$defs/a"}`,
+			want: "$schema must be",
+		},
 		"a draft of its own":            {raw: `{"$schema": "https://example.com/draft"}`, remote: true, want: "refers to https://example.com/draft"},
 		"another document":              {raw: `{"$ref": "https://example.com/order.json"}`, remote: true, want: "refers to https://example.com/order.json, which is not a part of it"},
 		"a document beside it":          {raw: `{"properties": {"a": {"$ref": "order.json#/$defs/a"}}}`, remote: true, want: "copy what is meant below $defs"},

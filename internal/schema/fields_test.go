@@ -109,8 +109,10 @@ func TestSchema_LooksFieldsUp(t *testing.T) {
 
 func TestSchema_KnowsNoFieldOfWhatItDoesNotDescribe(t *testing.T) {
 	t.Parallel()
-	for _, raw := range []string{`true`, `{}`, `{"type": "object"}`, `{"required": ["total"]}`, `{"additionalProperties": true}`,
-		`{"propertyNames": {"pattern": "^t"}}`, `{"not": {"properties": {"x": {}}}}`} {
+	for _, raw := range []string{
+		`true`, `{}`, `{"type": "object"}`, `{"required": ["total"]}`, `{"additionalProperties": true}`,
+		`{"propertyNames": {"pattern": "^t"}}`, `{"not": {"properties": {"x": {}}}}`,
+	} {
 		if missing, _ := compile(t, raw).Lookup(path("totl.x")); missing > 0 {
 			t.Errorf("%s: knows that totl is missing", raw)
 		}

@@ -129,8 +129,10 @@ func TestRunner_ComparesWithWhatItToldLast(t *testing.T) {
 	set("0")
 	gone, changed, same := w.configMap("gone", nil), w.configMap("changed", nil), w.configMap("same", nil)
 	w.create(gone, changed, same)
-	all := []string{"back configmap.created", "back configmap.updated",
-		"gone configmap.created", "changed configmap.created", "same configmap.created"}
+	all := []string{
+		"back configmap.created", "back configmap.updated",
+		"gone configmap.created", "changed configmap.created", "same configmap.created",
+	}
 	w.eventually("they are told", w.toldOf("all", all...))
 	w.eventually("it has turned", w.toldOf("both", "back configmap.updated"))
 	w.stop()

@@ -89,8 +89,10 @@ func (o *outlook) facts(states map[watchKey]progress, now time.Time) status.Sour
 		Permissions: o.permissions(), Watching: status.Verdict{Known: true, Holds: true, Reason: hookv1.ReasonLive},
 	}
 	if o.source.Suspended {
-		f.Watching = status.Verdict{Known: true, Reason: hookv1.ReasonSuspended,
-			Message: fmt.Sprintf("WebhookEventSource %s is suspended: set suspend to false.", o.source.Name.Name)}
+		f.Watching = status.Verdict{
+			Known: true, Reason: hookv1.ReasonSuspended,
+			Message: fmt.Sprintf("WebhookEventSource %s is suspended: set suspend to false.", o.source.Name.Name),
+		}
 	}
 	id := o.source.Name.String()
 	for i := range o.rows {
@@ -109,13 +111,17 @@ func (o *outlook) facts(states map[watchKey]progress, now time.Time) status.Sour
 
 // permissions returns the first right that is missing.
 func (o *outlook) permissions() status.Verdict {
-	granted := status.Verdict{Known: true, Holds: true, Reason: hookv1.ReasonGranted,
-		Message: fmt.Sprintf("ServiceAccount %s may list and watch every resource.", o.source.ServiceAccount)}
+	granted := status.Verdict{
+		Known: true, Holds: true, Reason: hookv1.ReasonGranted,
+		Message: fmt.Sprintf("ServiceAccount %s may list and watch every resource.", o.source.ServiceAccount),
+	}
 	for i := range o.rows {
 		row := &o.rows[i]
 		if row.unserved {
-			granted = status.Verdict{Reason: hookv1.ReasonKindNotServed,
-				Message: fmt.Sprintf("Rights to %s are looked at once the cluster serves it.", kindLabel(row.resource))}
+			granted = status.Verdict{
+				Reason:  hookv1.ReasonKindNotServed,
+				Message: fmt.Sprintf("Rights to %s are looked at once the cluster serves it.", kindLabel(row.resource)),
+			}
 		}
 		for _, v := range row.verdicts {
 			switch {

@@ -530,8 +530,10 @@ func TestWriter_TellsOfWatchesThatStopAndGoOn(t *testing.T) {
 			{"a right is missing, of which the operator tells", denied, nil},
 			{"the right is back", f.Watching, nil},
 			{"stalled for long", stalled, []string{"Warning WatchStalled The watch of Pod does not go on: no route."}},
-			{"back with a gap", gap, []string{"Normal WatchResumed",
-				"Warning GapUnrecoverable The cluster has forgotten. The source goes on."}},
+			{"back with a gap", gap, []string{
+				"Normal WatchResumed",
+				"Warning GapUnrecoverable The cluster has forgotten. The source goes on.",
+			}},
 			{"the gap is shown no longer", f.Watching, nil},
 		} {
 			f.Watching = step.verdict

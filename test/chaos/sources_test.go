@@ -153,8 +153,10 @@ func (s *shops) open(ctx context.Context, t *testing.T, name string, edit func(*
 		&rbacv1.Role{ObjectMeta: about, Rules: []rbacv1.PolicyRule{
 			{APIGroups: []string{""}, Resources: []string{"configmaps"}, Verbs: []string{"list", "watch"}},
 		}},
-		&rbacv1.RoleBinding{ObjectMeta: about, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: "reader"},
-			Subjects: []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Name: "reader", Namespace: namespace}}},
+		&rbacv1.RoleBinding{
+			ObjectMeta: about, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: "reader"},
+			Subjects: []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Name: "reader", Namespace: namespace}},
+		},
 		source,
 	} {
 		must(t, posthorn.Admin.Create(ctx, object))
