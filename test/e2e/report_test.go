@@ -41,8 +41,8 @@ func diagnose(ctx context.Context) string {
 	var all strings.Builder
 	for _, arguments := range [][]string{
 		{"get", "pods,services,persistentvolumeclaims", "--all-namespaces", "--output=wide"},
-		{"get", "webhookendpoints,webhooksubscriptions,webhookeventsources", "--all-namespaces", "--output=wide"},
-		{"get", "webhookendpoints,webhooksubscriptions,webhookeventsources", "--all-namespaces", "--output=yaml"},
+		{"get", "webhookendpoints,webhooksubscriptions,webhookeventsources,webhookeventtypes", "--all-namespaces", "--output=wide"},
+		{"get", "webhookendpoints,webhooksubscriptions,webhookeventsources,webhookeventtypes", "--all-namespaces", "--output=yaml"},
 		{"describe", "pods", "--namespace", system},
 		{"describe", "pods", "--namespace", shop},
 		{"get", "events", "--all-namespaces", "--sort-by=.metadata.creationTimestamp"},

@@ -36,7 +36,7 @@ func leavesAndComesBack() {
 		var deployments appsv1.DeploymentList
 		Expect(kube.client.List(ctx, &deployments, client.InNamespace(system))).To(Succeed())
 		Expect(deployments.Items).To(BeEmpty())
-		Expect(kube.customResources(ctx)).To(HaveLen(3))
+		Expect(kube.customResources(ctx)).To(HaveLen(4))
 		Expect(kubectl(ctx, "get", "webhookendpoints,webhooksubscriptions", "--namespace", shop, "--output=name")).NotTo(BeEmpty())
 		Expect(currentKey(ctx)).To(Equal(key))
 		Expect(kubectl(ctx, "get", "persistentvolumeclaims", "--namespace", system, "--output=jsonpath={.items[*].metadata.uid}")).
