@@ -4,11 +4,13 @@
 package source
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -294,20 +296,7 @@ func (r *Runner) snapshot() (sources []listedSource, invalid []Invalid, ok bool)
 }
 
 func compareNames(a, b delivery.Name) int {
-	if a.Namespace != b.Namespace {
-		if a.Namespace < b.Namespace {
-			return -1
-		}
-		return 1
-	}
-	switch {
-	case a.Name < b.Name:
-		return -1
-	case a.Name > b.Name:
-		return 1
-	default:
-		return 0
-	}
+	return cmp.Or(strings.Compare(a.Namespace, b.Namespace), strings.Compare(a.Name, b.Name))
 }
 
 // askAhead asks several questions about rights at a time, so that reconcile finds the answers.

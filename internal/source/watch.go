@@ -585,9 +585,8 @@ func (w *watch) putBack(b *batch, m emission, x *extra) {
 
 // checkpoint stores how far the watch has come, when that is worth it.
 func (w *watch) checkpoint(ctx context.Context, now bool) error {
-	age := time.Since(w.lookedAt)
-	worked := w.worked || !maps.Equal(w.takerRecords(), w.written.Takers)
-	if !now && (age < checkpointInterval || !worked && age < lateCheckpoint) {
+	worked, due := w.checkpointDue()
+	if !now && !due {
 		return nil
 	}
 	last, err := w.log.LastEvent(ctx)
@@ -615,6 +614,17 @@ func (w *watch) checkpoint(ctx context.Context, now bool) error {
 	w.written, w.writtenAt, w.worked = c, time.Now(), false
 	w.tell()
 	return nil
+}
+
+// checkpointDue reports whether something was done since the last checkpoint, and whether one is worth a look. Every
+// batch asks: the records are compared only when that may lead to something.
+func (w *watch) checkpointDue() (worked, due bool) {
+	age := time.Since(w.lookedAt)
+	if age < checkpointInterval {
+		return true, false
+	}
+	worked = w.worked || !maps.Equal(w.takerRecords(), w.written.Takers)
+	return worked, worked || age >= lateCheckpoint
 }
 
 // live notes that the API server has shown that the watch lives.
