@@ -73,8 +73,11 @@ func cleanUp(ctx SpecContext) {
 	}
 	for _, arguments := range [][]string{
 		{"helm", "uninstall", release, "--namespace", system, "--ignore-not-found"},
-		{"kubectl", "delete", "customresourcedefinitions", "--ignore-not-found", "--wait=false", "webhookendpoints.posthorn.dev", "webhooksubscriptions.posthorn.dev", "webhookeventsources.posthorn.dev",
-			"webhookeventtypes.posthorn.dev"},
+		{
+			"kubectl", "delete", "customresourcedefinitions", "--ignore-not-found", "--wait=false",
+			"webhookendpoints.posthorn.dev", "webhooksubscriptions.posthorn.dev",
+			"webhookeventsources.posthorn.dev", "webhookeventtypes.posthorn.dev",
+		},
 		{"kubectl", "delete", "namespaces", "--ignore-not-found", "--timeout=2m", system, shop, partner, teamA, teamB},
 	} {
 		if out, err := run(ctx, arguments[0], arguments[1:]...); err != nil {
