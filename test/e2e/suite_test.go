@@ -48,6 +48,7 @@ var _ = Describe("Posthorn, installed with Helm", Ordered, func() {
 	outlivesItsPods()
 	takesNewValues()
 	rotatesKeys()
+	tellsOfDeployments()
 	keepsTenantsApart()
 	watchesNamespaces()
 	leavesAndComesBack()
@@ -78,7 +79,7 @@ func cleanUp(ctx SpecContext) {
 			"webhookendpoints.posthorn.dev", "webhooksubscriptions.posthorn.dev",
 			"webhookeventsources.posthorn.dev", "webhookeventtypes.posthorn.dev",
 		},
-		{"kubectl", "delete", "namespaces", "--ignore-not-found", "--timeout=2m", system, shop, partner, teamA, teamB},
+		{"kubectl", "delete", "namespaces", "--ignore-not-found", "--timeout=2m", system, shop, partner, watched, teamA, teamB},
 	} {
 		if out, err := run(ctx, arguments[0], arguments[1:]...); err != nil {
 			GinkgoWriter.Println(out, err)
