@@ -6,10 +6,12 @@ package source
 import (
 	"context"
 	"fmt"
+	"maps"
 	"strings"
 	"sync"
 	"time"
 
+	"golang.org/x/sync/singleflight"
 	authorizationv1 "k8s.io/api/authorization/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -34,11 +36,18 @@ type verdict struct {
 	reason, message string
 }
 
-// question is what the API server is asked: may the ServiceAccount, and the dispatcher, read the resource there?
+// question is what the API server is asked: may the ServiceAccount read the resource there? Without an account it is
+// about the dispatcher itself.
 type question struct {
 	account   delivery.Name
 	resource  schema.GroupVersionResource
 	namespace string
+}
+
+// own is the question about the dispatcher itself.
+func (q question) own() question {
+	q.account = delivery.Name{}
+	return q
 }
 
 // answer is a verdict and how long it counts.
@@ -50,6 +59,8 @@ type answer struct {
 // rights asks who may read what, and remembers the answers for a minute at most. It is safe for concurrent use.
 type rights struct {
 	client kubernetes.Interface
+	// flights has those who ask the same at a time share one answer.
+	flights singleflight.Group
 
 	mu      sync.Mutex
 	answers map[question]answer
@@ -67,65 +78,78 @@ func (r *rights) expire() {
 
 // keep forgets the answers to other questions.
 func (r *rights) keep(asked map[question]bool) {
+	kept := maps.Clone(asked)
+	for q := range asked {
+		kept[q.own()] = true
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for q := range r.answers {
-		if !asked[q] {
+		if !kept[q] {
 			delete(r.answers, q)
 		}
 	}
 }
 
-// ask returns the answer, from memory while it counts. Where the API server does not answer, the last one stays.
+// ask returns whether the ServiceAccount may read, and the dispatcher too.
 func (r *rights) ask(ctx context.Context, q question) verdict {
+	if v := r.recall(ctx, q); !v.granted {
+		return v
+	}
+	return r.recall(ctx, q.own())
+}
+
+// recall returns one answer, from memory while it counts. Where the API server does not answer, the last one stays.
+func (r *rights) recall(ctx context.Context, q question) verdict {
 	r.mu.Lock()
 	last, ok := r.answers[q]
 	r.mu.Unlock()
 	if ok && time.Now().Before(last.until) {
 		return last.verdict
 	}
-	v, err := r.review(ctx, q)
+	fresh, err, _ := r.flights.Do(fmt.Sprint(q), func() (any, error) {
+		v, err := r.review(ctx, q)
+		if err != nil {
+			return nil, err
+		}
+		counts := missingFor
+		if v.granted {
+			counts = grantedFor
+		}
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.answers[q] = answer{v, time.Now().Add(counts)}
+		return v, nil
+	})
 	if err != nil {
 		return last.verdict
 	}
-	counts := missingFor
-	if v.granted {
-		counts = grantedFor
-	}
-	r.mu.Lock()
-	r.answers[q] = answer{v, time.Now().Add(counts)}
-	r.mu.Unlock()
-	return v
+	return fresh.(verdict)
 }
 
 // review asks the API server.
 func (r *rights) review(ctx context.Context, q question) (verdict, error) {
-	if v, err := r.account(ctx, q.account); err != nil || !v.granted {
-		return v, err
+	allows := r.allowsDispatcher
+	if q != q.own() {
+		if v, err := r.account(ctx, q.account); err != nil || !v.granted {
+			return v, err
+		}
+		allows = r.allowsAccount
 	}
-	user := "system:serviceaccount:" + q.account.Namespace + ":" + q.account.Name
 	var missing []string
 	for _, verb := range []string{"list", "watch"} {
-		review, err := r.client.AuthorizationV1().SubjectAccessReviews().Create(ctx, &authorizationv1.SubjectAccessReview{
-			Spec: authorizationv1.SubjectAccessReviewSpec{
-				User:               user,
-				Groups:             []string{"system:serviceaccounts", "system:serviceaccounts:" + q.account.Namespace, "system:authenticated"},
-				ResourceAttributes: q.attributes(verb),
-			},
-		}, metav1.CreateOptions{})
+		allowed, err := allows(ctx, q, verb)
 		if err != nil {
 			return verdict{}, fmt.Errorf("review access: %w", err)
 		}
-		if !review.Status.Allowed {
+		if !allowed {
 			missing = append(missing, verb)
 		}
 	}
 	if len(missing) > 0 {
-		return verdict{known: true, reason: hookv1.ReasonPermissionMissing, message: fmt.Sprintf(
-			"ServiceAccount %s may not %s %s: bind a role that grants it.",
-			q.account.Name, strings.Join(missing, " and "), q.what())}, nil
+		return q.refused(strings.Join(missing, " and ")), nil
 	}
-	return r.own(ctx, q)
+	return verdict{known: true, granted: true}, nil
 }
 
 // account asks whether the ServiceAccount may be used.
@@ -146,26 +170,41 @@ func (r *rights) account(ctx context.Context, name delivery.Name) (verdict, erro
 	return verdict{known: true, granted: true}, nil
 }
 
-// own asks whether the dispatcher itself may read the resource.
-func (r *rights) own(ctx context.Context, q question) (verdict, error) {
-	var missing []string
-	for _, verb := range []string{"list", "watch"} {
-		review, err := r.client.AuthorizationV1().SelfSubjectAccessReviews().Create(ctx, &authorizationv1.SelfSubjectAccessReview{
-			Spec: authorizationv1.SelfSubjectAccessReviewSpec{ResourceAttributes: q.attributes(verb)},
-		}, metav1.CreateOptions{})
-		if err != nil {
-			return verdict{}, fmt.Errorf("review own access: %w", err)
-		}
-		if !review.Status.Allowed {
-			missing = append(missing, verb)
-		}
+// allowsAccount asks about the ServiceAccount, with the groups that each has.
+func (r *rights) allowsAccount(ctx context.Context, q question, verb string) (bool, error) {
+	review, err := r.client.AuthorizationV1().SubjectAccessReviews().Create(ctx, &authorizationv1.SubjectAccessReview{
+		Spec: authorizationv1.SubjectAccessReviewSpec{
+			User:               "system:serviceaccount:" + q.account.Namespace + ":" + q.account.Name,
+			Groups:             []string{"system:serviceaccounts", "system:serviceaccounts:" + q.account.Namespace, "system:authenticated"},
+			ResourceAttributes: q.attributes(verb),
+		},
+	}, metav1.CreateOptions{})
+	if err != nil {
+		return false, err
 	}
-	if len(missing) > 0 {
+	return review.Status.Allowed, nil
+}
+
+// allowsDispatcher asks about the dispatcher itself.
+func (r *rights) allowsDispatcher(ctx context.Context, q question, verb string) (bool, error) {
+	review, err := r.client.AuthorizationV1().SelfSubjectAccessReviews().Create(ctx, &authorizationv1.SelfSubjectAccessReview{
+		Spec: authorizationv1.SelfSubjectAccessReviewSpec{ResourceAttributes: q.attributes(verb)},
+	}, metav1.CreateOptions{})
+	if err != nil {
+		return false, err
+	}
+	return review.Status.Allowed, nil
+}
+
+// refused is the verdict when these verbs are missing.
+func (q question) refused(verbs string) verdict {
+	if q == q.own() {
 		return verdict{known: true, reason: hookv1.ReasonDispatcherPermissionMissing, message: fmt.Sprintf(
 			"The dispatcher may not %s %s: the platform grants it by a ClusterRole with the label %s: %q.",
-			strings.Join(missing, " and "), q.what(), labelAggregate, "true")}, nil
+			verbs, q.what(), labelAggregate, "true")}
 	}
-	return verdict{known: true, granted: true}, nil
+	return verdict{known: true, reason: hookv1.ReasonPermissionMissing, message: fmt.Sprintf(
+		"ServiceAccount %s may not %s %s: bind a role that grants it.", q.account.Name, verbs, q.what())}
 }
 
 // labelAggregate is on the ClusterRoles whose rules the dispatcher reads the cluster by.
