@@ -34,7 +34,7 @@ func main() {
 		return
 	}
 	telemetry.Install(telemetry.NewLogger(os.Stderr, logging))
-	if err := telemetry.TuneMemory(telemetry.GCPercentFast); err != nil {
+	if err := telemetry.TuneMemory(); err != nil {
 		slog.Warn("Failed to read how much memory there is", "error", err)
 	}
 	if err := debugging.Serve(); err != nil {

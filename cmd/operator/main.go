@@ -41,7 +41,7 @@ func main() {
 		return
 	}
 	telemetry.Install(telemetry.NewLogger(os.Stderr, o.logging))
-	if err := telemetry.TuneMemory(telemetry.GCPercentSmall); err != nil {
+	if err := telemetry.TuneMemory(); err != nil {
 		slog.Warn("Failed to read how much memory there is", "error", err)
 	}
 	if err := o.debugging.Serve(); err != nil {

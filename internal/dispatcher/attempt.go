@@ -290,6 +290,7 @@ func (d *Dispatcher) react(t *task, r *delivery.Response, now time.Time) {
 func (d *Dispatcher) note(t *task, r *delivery.Record, now time.Time) {
 	l, s := t.lane, t.sub
 	s.dirty, l.dirty = true, true
+	d.handled.Add(1)
 	d.metrics.attempt(r)
 	d.logger.Debug("Attempted delivery", "endpoint", l.name.String(), "subscription", s.name.String(), "eventID", r.EventID,
 		"deliveryID", r.DeliveryID, "attempt", r.Attempt, "statusCode", r.StatusCode, "reason", string(r.Reason),

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -83,6 +84,8 @@ type Dispatcher struct {
 	log      *eventlog.Log
 	attempts *deliverylog.Log
 	metrics  *metrics
+	// handled counts events that were routed and attempts that ended.
+	handled atomic.Uint64
 
 	// run is cancelled when requests in flight are to be interrupted.
 	run       context.Context
@@ -271,6 +274,9 @@ func (d *Dispatcher) close() {
 		}
 	}
 }
+
+// Handled returns how many events were routed and how many attempts ended, together.
+func (d *Dispatcher) Handled() uint64 { return d.handled.Load() }
 
 // Ready says whether events are routed; nil means yes.
 func (d *Dispatcher) Ready() error {

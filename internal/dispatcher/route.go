@@ -31,6 +31,7 @@ func (d *Dispatcher) route(m eventlog.Message) {
 	if !ok {
 		return // it stays in the log, above the floor
 	}
+	d.handled.Add(1)
 	if err != nil {
 		d.passOver(m, err)
 		return

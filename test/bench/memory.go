@@ -29,7 +29,7 @@ const (
 	// settle is how long a process must have been at rest before its memory is read: the engine keeps for 10 to 20 s what
 	// it has just read or written. restCPU is the CPU that a process at rest may use in that time.
 	settle  = 30 * time.Second
-	restCPU = 400 * time.Millisecond
+	restCPU = 600 * time.Millisecond
 	// mebibyte is the unit of the figures.
 	mebibyte = 1 << 20
 )
