@@ -60,15 +60,11 @@ func (m Managers) last() string {
 }
 
 // Actor returns the field manager that made a change: that of the newest of the entries that were not the same
-// before, or of the newest of all where there is none, or where those before are not known (nil). It is empty for a deletion, which leaves no
-// trace in the object, and where there are no managed fields.
+// before, or of all where those before are not known (nil). It is empty where no entry is new, since whoever only removes
+// fields leaves no trace in the object, and for a deletion.
 func Actor(operation Operation, before, after Managers) string {
 	if operation == Deleted {
 		return ""
 	}
-	changed := slices.DeleteFunc(slices.Clone(after), func(m Manager) bool { return slices.Contains(before, m) })
-	if len(changed) == 0 {
-		return after.last()
-	}
-	return changed.last()
+	return slices.DeleteFunc(slices.Clone(after), func(m Manager) bool { return slices.Contains(before, m) }).last()
 }

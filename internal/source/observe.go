@@ -232,13 +232,14 @@ func (w *watch) begin(b *batch, t *taker, record *takerRecord, e *entry, o *obse
 	j := judgement{e: e, o: o, old: old, net: true}
 	switch {
 	case p == nil && !record.Begun && t.source.EmitInitial:
-		j.op, j.net = change.Created, false
+		j.op, j.net, j.unseen = change.Created, false, true
 	case !record.Begun && !t.source.EmitInitial || p == nil && !same:
 		w.passOver(t, e.selected(t.id), o, view)
 		return
 	default:
-		if j.op = w.meanwhile(t, p, e, o, selected); j.op == "" && selected {
-			j.op = w.reconsider(t, record, p, e, o)
+		j.op, j.unseen = w.meanwhile(t, p, e, o, selected), true
+		if j.op == "" && selected {
+			j.op, j.unseen = w.reconsider(t, record, p, e, o), false // nobody changed the object
 		}
 	}
 	w.settle(b, t, j, selected)
@@ -352,7 +353,7 @@ func (w *watch) decide(b *batch, t *taker, e *entry, o *observation, old objects
 	}
 	j := judgement{op: op, e: e, o: o, old: old, net: o.net, again: again, lapse: lapse}
 	if p.extra != nil && p.extra.pending != "" {
-		j.op, j.net = merge(p.extra.pending, op), true
+		j.op, j.net, j.unseen = merge(p.extra.pending, op), true, true
 	}
 	w.conclusion(b, t, p, j)
 }
@@ -475,6 +476,8 @@ type judgement struct {
 	net, again, left bool
 	// lapse says that what is remembered of the object is older than what an earlier run told of it.
 	lapse bool
+	// unseen says that what is remembered is not the state that the taker was told of last, but a later one.
+	unseen bool
 }
 
 // judge decides whether a change becomes an event, and takes in what it changes of the part.
@@ -629,6 +632,9 @@ func (w *watch) emit(b *batch, t *taker, j judgement, v ruling, before *extra) {
 		c.New = state
 	}
 	known := j.e.before(o.managers)
+	if j.unseen {
+		known = nil
+	}
 	c.Actor = change.Actor(v.op, known, o.managers)
 	c.Time = change.Time(v.op, state, known, o.managers, o.at)
 	built, err := change.Build(c)

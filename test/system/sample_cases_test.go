@@ -131,16 +131,28 @@ func somebodyChangesAConfigMap(t *testing.T, s *sampled) {
 	merge(`{"metadata":{"labels":{"seen":"yes"}}}`)
 	nextSecond()
 	merge(`{"data":{"eur":"3"}}`)
-	data := s.await(t, "changed-configmaps", map[string]any{
-		"type": "dev.posthorn.kubernetes.core.configmap.updated", "subject": "demo/prices", "actor": "kubectl-edit", "changed": "/data/eur",
-	})
-	want := map[string]any{"op": "replace", "path": "/data/eur", "value": "3"}
-	patch, _ := data[0]["patch"].([]any)
-	if !slices.ContainsFunc(patch, func(one any) bool { return fmt.Sprint(one) == fmt.Sprint(want) }) {
-		t.Errorf("the patch is %v, want it to have %v", patch, want)
+	nextSecond()
+	apply(map[string]string{"eur": "2", "usd": "2"}) // back
+	nextSecond()
+	merge(`{"data":{"usd":null}}`) // which leaves no trace of who it was
+	told := func(changed string) map[string]any {
+		return map[string]any{"type": "dev.posthorn.kubernetes.core.configmap.updated", "subject": "demo/prices", "changed": changed}
+	}
+	edited := told("/data/eur")
+	edited["actor"] = "kubectl-edit"
+	data := s.await(t, "changed-configmaps", edited, told("/data/usd"))
+	for i, want := range []map[string]any{
+		{"op": "replace", "path": "/data/eur", "value": "3"}, {"op": "remove", "path": "/data/usd"},
+	} {
+		patch, _ := data[i]["patch"].([]any)
+		if !slices.ContainsFunc(patch, func(one any) bool { return fmt.Sprint(one) == fmt.Sprint(want) }) {
+			t.Errorf("the patch is %v, want it to have %v", patch, want)
+		}
 	}
 	nextSecond()
-	apply(map[string]string{"eur": "2"}) // back
+	apply(map[string]string{"eur": "2"}) // as it should be
+	nextSecond()
+	apply(map[string]string{}) // with nothing, which leaves a trace, since it applies
 }
 
 func certificateIsNotRenewed(t *testing.T, s *sampled) {

@@ -66,7 +66,7 @@ func TestSamples_TellOfWhatHappensInTheCluster(t *testing.T) {
 	})
 	// Nothing else was told by the time that all of them had happened.
 	want := map[string]int{
-		"degraded-deployments": 2, "failed-jobs": 1, "changed-configmaps": 1,
+		"degraded-deployments": 2, "failed-jobs": 1, "changed-configmaps": 2,
 		"expiring-certificates": 2, "oom-killed-pods": 2, "warnings": 1,
 	}
 	for name, n := range want {
