@@ -115,8 +115,8 @@ func TestTime(t *testing.T) {
 
 func TestManagersOf(t *testing.T) {
 	t.Parallel()
-	got := change.ManagersOf(decode(t, `{"metadata":{"managedFields":[7,{"manager":"a","operation":"Apply","subresource":"status","time":"2026-11-23T10:00:00Z"},{"manager":"b","time":"soon"}]}}`))
-	want := change.Managers{{Name: "a", Operation: "Apply", Subresource: "status", Time: instant(t, "2026-11-23T10:00:00Z")}, {Name: "b"}}
+	got := change.ManagersOf(decode(t, `{"metadata":{"managedFields":[7,{"manager":"a","operation":"Apply","subresource":"status","time":"2026-11-23T10:00:00Z","fieldsV1":{"f:a":{".":{},"f:b":{}},"f:c":{}}},{"manager":"b","time":"soon"}]}}`))
+	want := change.Managers{{Name: "a", Operation: "Apply", Subresource: "status", Time: instant(t, "2026-11-23T10:00:00Z"), Fields: 3}, {Name: "b"}}
 	if len(got) != 2 || got[0] != want[0] || got[1] != want[1] {
 		t.Errorf("ManagersOf() = %+v, want %+v", got, want)
 	}
@@ -130,7 +130,11 @@ func TestManagersOf(t *testing.T) {
 func TestActor(t *testing.T) {
 	t.Parallel()
 	manager := func(name, clock string) change.Manager {
-		return change.Manager{Name: name, Operation: "Update", Time: instant(t, "2026-11-23T"+clock+"Z")}
+		return change.Manager{Name: name, Operation: "Update", Time: instant(t, "2026-11-23T"+clock+"Z"), Fields: 3}
+	}
+	fields := func(m change.Manager, n int) change.Manager {
+		m.Fields = n
+		return m
 	}
 	flux, kubectl := manager("kustomize-controller", "10:00:00"), manager("kubectl-edit", "10:00:05")
 	tests := map[string]struct {
@@ -140,7 +144,9 @@ func TestActor(t *testing.T) {
 	}{
 		"who is new":                              {change.Updated, change.Managers{flux}, change.Managers{flux, kubectl}, "kubectl-edit"},
 		"who changed something again":             {change.Updated, change.Managers{flux, kubectl}, change.Managers{manager("kustomize-controller", "10:00:05"), kubectl}, "kustomize-controller"},
-		"nobody where none is new":                {change.Updated, change.Managers{flux, kubectl}, change.Managers{flux, kubectl}, ""},
+		"nobody where one has lost a field":       {change.Updated, change.Managers{flux, kubectl}, change.Managers{fields(flux, 2), kubectl}, ""},
+		"who is new where another has lost one":   {change.Updated, change.Managers{flux}, change.Managers{fields(flux, 2), kubectl}, "kubectl-edit"},
+		"the newest that sets again in a second":  {change.Updated, change.Managers{flux, kubectl}, change.Managers{flux, kubectl}, "kubectl-edit"},
 		"the newest where the past is unknown":    {change.Updated, nil, change.Managers{kubectl, flux}, "kubectl-edit"},
 		"the last listed of one time":             {change.Created, nil, change.Managers{flux, manager("helm", "10:00:00")}, "helm"},
 		"nobody without managed fields":           {change.Updated, change.Managers{flux}, nil, ""},

@@ -28,8 +28,8 @@ type entry struct {
 	version uint64
 	// prints are the fingerprints, one for each redaction that takers ask for.
 	prints []imprint
-	// managers are hashes of the managed fields' entries, by which the one that changed is found.
-	managers []uint32
+	// managers are of the managed fields' entries, by which the one that changed is found.
+	managers []managerMark
 	// parts are those of the takers that the object is selected by.
 	parts []part
 	// seen is the number of the list that saw the object last.
@@ -119,13 +119,16 @@ func (e *entry) setPrint(redaction string, f change.Fingerprint) {
 	e.prints = append(e.prints, imprint{redaction, f})
 }
 
-// hashManagers returns what is kept of the managed fields.
-func hashManagers(managers change.Managers) []uint32 {
-	hashes := make([]uint32, len(managers))
+// managerMark is what is kept of an entry of the managed fields: a hash of whose it is and of when, and how many fields it has.
+type managerMark struct{ hash, fields uint32 }
+
+// markManagers returns what is kept of the managed fields.
+func markManagers(managers change.Managers) []managerMark {
+	marks := make([]managerMark, len(managers))
 	for i, m := range managers {
-		hashes[i] = hashManager(m)
+		marks[i] = managerMark{hashManager(m), uint32(m.Fields)} //nolint:gosec // as many as fit into an object
 	}
-	return hashes
+	return marks
 }
 
 func hashManager(m change.Manager) uint32 {
@@ -137,15 +140,19 @@ func hashManager(m change.Manager) uint32 {
 	return h.Sum32()
 }
 
-// before returns those of the managers that were there before, nil where none are known.
+// before returns the managers as they were before, nil where none are known. Of those that are no more, or are of another
+// time now, it is only known that they were.
 func (e *entry) before(managers change.Managers) change.Managers {
 	if e == nil || len(e.managers) == 0 {
 		return nil
 	}
-	before := change.Managers{}
-	for _, m := range managers {
-		if slices.Contains(e.managers, hashManager(m)) {
-			before = append(before, m)
+	before := make(change.Managers, len(e.managers))
+	for i, mark := range e.managers {
+		for _, m := range managers {
+			if mark.hash == hashManager(m) {
+				m.Fields = int(mark.fields)
+				before[i] = m
+			}
 		}
 	}
 	return before
@@ -165,6 +172,7 @@ const (
 	entryManagers  wire.Number = 6 // 4 bytes each
 	entryPart      wire.Number = 7 // repeated: partTaker, partEdge, partSeries, partPending
 	entryGone      wire.Number = 8
+	entryFields    wire.Number = 9 // 4 bytes for each of the managers
 
 	printRedaction wire.Number = 1
 	printValue     wire.Number = 2
@@ -194,11 +202,13 @@ func (e *entry) record(kept objects) ([]byte, error) {
 		}
 		b = wire.AppendBytes(b, entryPrint, nested)
 	}
-	var managers []byte
-	for _, h := range e.managers {
-		managers = binary.BigEndian.AppendUint32(managers, h)
+	var managers, fields []byte
+	for _, m := range e.managers {
+		managers = binary.BigEndian.AppendUint32(managers, m.hash)
+		fields = binary.BigEndian.AppendUint32(fields, m.fields)
 	}
 	b = wire.AppendBytes(b, entryManagers, managers)
+	b = wire.AppendBytes(b, entryFields, fields)
 	for _, p := range e.parts {
 		nested, err := p.record()
 		if err != nil {
@@ -255,7 +265,11 @@ func readEntry(uid string, b []byte, shared names, withObjects bool) (*entry, ob
 			e.gone = f.Bool()
 		case entryManagers:
 			for m := f.Bytes; len(m) >= 4; m = m[4:] {
-				e.managers = append(e.managers, binary.BigEndian.Uint32(m))
+				e.managers = append(e.managers, managerMark{hash: binary.BigEndian.Uint32(m)})
+			}
+		case entryFields:
+			for i := range min(len(e.managers), len(f.Bytes)/4) {
+				e.managers[i].fields = binary.BigEndian.Uint32(f.Bytes[4*i:])
 			}
 		case entryPrint:
 			p, object, err := readPrint(f.Bytes, shared, withObjects)

@@ -200,7 +200,7 @@ func (w *watch) remember(b *batch, e *entry, o *observation, old objects, known 
 		}
 	}
 	if !settled {
-		e.managers, e.gone, e.version = hashManagers(o.managers), false, o.version
+		e.managers, e.gone, e.version = markManagers(o.managers), false, o.version
 	}
 	if w.entries[e.uid] == nil {
 		w.entries[e.uid] = e
