@@ -147,6 +147,39 @@ func TestRunner_ComparesWithWhatItToldLast(t *testing.T) {
 	w.eventually("it is over", w.toldOf("both", "back configmap.updated", "back configmap.updated.recovered net"))
 }
 
+func TestRunner_KnowsOfAnEdgeThatItToldTheEndOf(t *testing.T) {
+	w, c := newWorld(t), &crashes{}
+	w.startToCrash(c)
+	w.source("both", func(s *hookv1.WebhookEventSourceSpec) {
+		stock(hookv1.EmitBoth, "")(s)
+		s.Data = &hookv1.EventData{Form: hookv1.DataFormPatch} // so that the last state is kept, to judge a deletion by
+	})
+	w.awaitWatching("both")
+	over, again := w.configMap("over", map[string]string{"left": "0"}), w.configMap("again", map[string]string{"left": "0"})
+	w.create(over, again)
+	told := []string{"both over configmap.created", "both again configmap.created"}
+	w.awaitTold(told...)
+	w.stop()
+	w.startToCrash(c)
+	w.awaitWatching("both")
+	c.forgets.Store(true)
+	over.Data["left"], again.Data["left"] = "1", "1"
+	w.update(over)
+	w.update(again)
+	told = append(told, "both over configmap.updated.recovered", "both again configmap.updated.recovered")
+	w.awaitTold(told...)
+	w.stop()
+	w.delete(over) // of which it remembers that it had turned, and a state of which the expression holds
+	again.Data["left"] = "0"
+	w.update(again)
+	w.compact()
+	w.board = newBoard()
+	w.startToCrash(c)
+	w.awaitWatching("both")
+	w.create(w.configMap("marker", map[string]string{"left": "0"}))
+	w.awaitTold(append(told, "both again configmap.updated net", "both marker configmap.created")...)
+}
+
 // failing is a log of which one reading of an object fails.
 type failing struct {
 	source.Log

@@ -207,14 +207,12 @@ func (w *watch) take(ctx context.Context, first apiwatch.Event, more <-chan apiw
 	}
 	w.version = version
 	w.live()
-	if failed == nil {
-		w.upToDate = w.alive
-	}
-	if n := number(version); n != 0 && n >= w.toldUpTo {
-		w.recovering = false
-	}
 	if failed != nil {
 		return failed
+	}
+	w.upToDate = w.alive
+	if n := number(version); n != 0 && n >= w.toldUpTo {
+		w.recovering = false
 	}
 	return w.checkpoint(ctx, false)
 }

@@ -73,7 +73,7 @@ func (w *watch) miss() {
 	for _, t := range w.plan.takers {
 		for k, last := range w.sent.told {
 			o := last.object
-			if k[0] != t.origin() || last.gone || last.version <= w.loadedAt || w.entries[o.UID] != nil || o.Kind != w.key.resource.Kind ||
+			if k[0] != t.origin() || last.gone || last.sequence <= w.remembered || w.entries[o.UID] != nil || o.Kind != w.key.resource.Kind ||
 				o.APIVersion != w.key.resource.APIVersion() || w.key.namespace != "" && w.key.namespace != o.Namespace {
 				continue
 			}

@@ -345,7 +345,7 @@ func (w *watch) decide(b *batch, t *taker, e *entry, o *observation, old objects
 	}
 	p = e.selected(t.id)
 	if lapse {
-		w.recall(t, p, e, told)
+		w.recall(t, p, told)
 	}
 	if w.isHeld(t) {
 		w.hold(e, p, op)
@@ -397,12 +397,14 @@ func (l told) tells(o *observation) bool {
 // lapse returns what an earlier run told of the object last, and whether it did not come to remember that, and the
 // watch will not show it again: what is remembered is then not what was told last.
 func (w *watch) lapse(t *taker, e *entry, o *observation) (told, bool) {
-	if !w.recovering {
-		return told{}, false
-	}
 	last, ok := w.sent.last(t, e.uid)
-	unknown := last.version > e.version || last.edge != change.NoEdge
-	return last, ok && o.net && last.version > w.loadedAt && unknown && (o.gone || o.version >= last.version)
+	differs := w.recovering && last.version > e.version || last.ends(e.part(t.id))
+	return last, ok && o.net && last.sequence > w.remembered && differs && (o.gone || o.version >= last.version)
+}
+
+// ends reports whether an event told of the end of the edge that a part remembers.
+func (l told) ends(p *part) bool {
+	return l.edge == change.Recovered && p != nil && p.extra != nil && p.extra.edge.Revision == l.object.ResourceVersion
 }
 
 // agree takes in a state that an earlier run has told of.
@@ -415,18 +417,17 @@ func (w *watch) agree(t *taker, e *entry, o *observation, selected bool) {
 }
 
 // recall has a part remember what was told last.
-func (w *watch) recall(t *taker, p *part, e *entry, last told) {
+func (w *watch) recall(t *taker, p *part, last told) {
 	x := extra{}
 	if p.extra != nil {
 		x = *p.extra
 	}
-	unknown := last.version > e.version
 	switch {
-	case last.edge == change.Turned && unknown && t.hasEdge():
+	case last.edge == change.Turned && t.hasEdge():
 		x.edge = edge.State{
 			Revision: last.object.ResourceVersion, Since: time.Now(), Announced: true, Expression: t.policy.ExpressionKey(),
 		}
-	case last.edge == change.Recovered && (unknown || x.edge.Revision == last.object.ResourceVersion):
+	case last.edge == change.Recovered:
 		x.edge = edge.State{}
 	case last.edge == change.NoEdge && change.IsKubernetesEvent(t.resource):
 		x.series.Emitted = max(x.series.Emitted, 1)

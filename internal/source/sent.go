@@ -27,7 +27,9 @@ type sent struct {
 
 // told is an event about an object.
 type told struct {
-	object change.Reference
+	// sequence is the event's in the log.
+	sequence uint64
+	object   change.Reference
 	// version is the object's: of an edge, that with which it began.
 	version uint64
 	gone    bool
@@ -47,17 +49,17 @@ func readSent(ctx context.Context, log Log, checkpoints map[string][]byte) (*sen
 	if from == math.MaxUint64 {
 		return s, nil
 	}
-	if err := log.EventsBehind(ctx, from, func(m eventlog.Message) { s.take(m.Data) }); err != nil {
+	if err := log.EventsBehind(ctx, from, s.take); err != nil {
 		return nil, fmt.Errorf("read events of sources: %w", err)
 	}
 	return s, nil
 }
 
-func (s *sent) take(record []byte) {
-	if i, err := event.RecordIdentity(record); err != nil || !strings.HasPrefix(string(i.Source), "/namespaces/") {
+func (s *sent) take(m eventlog.Message) {
+	if i, err := event.RecordIdentity(m.Data); err != nil || !strings.HasPrefix(string(i.Source), "/namespaces/") {
 		return
 	}
-	e, err := event.DecodeRecord(record)
+	e, err := event.DecodeRecord(m.Data)
 	if err != nil || !strings.HasPrefix(e.Origin, originPrefix) {
 		return
 	}
@@ -66,7 +68,7 @@ func (s *sent) take(record []byte) {
 	if json.Unmarshal(e.Data, &object) != nil || object.UID == "" {
 		return
 	}
-	t := told{object: object, version: number(object.ResourceVersion)}
+	t := told{sequence: m.Seq, object: object, version: number(object.ResourceVersion)}
 	switch kind := strings.TrimSuffix(e.Type, recoveredSuffix); {
 	case kind != e.Type:
 		t.edge = change.Recovered

@@ -112,8 +112,8 @@ type watch struct {
 	// toldUpTo, or has compared.
 	recovering bool
 	toldUpTo   uint64
-	// loadedAt is the version of the checkpoint that the run began with.
-	loadedAt uint64
+	// remembered is the newest event of the log of which the run began with knowing: what came of it is remembered.
+	remembered uint64
 	// open says that events are stored of which it is not yet remembered that they are, worked that something is
 	// remembered since the last checkpoint.
 	open, worked bool
@@ -289,7 +289,7 @@ func (w *watch) read(ctx context.Context) error {
 		w.logger.Warn("Begins a watch anew, since what is remembered of it cannot be read", "error", err)
 		return w.log.RemoveWatch(ctx, w.id)
 	}
-	w.version, w.written, w.upToDate, w.loadedAt = c.ResourceVersion, c, c.Time, number(c.ResourceVersion)
+	w.version, w.written, w.upToDate, w.remembered = c.ResourceVersion, c, c.Time, c.EventSequence
 	for id, r := range c.Takers {
 		w.records[id] = &r
 	}
