@@ -349,6 +349,9 @@ func readPart(b []byte, shared names) (p part, err error) {
 type checkpoint struct {
 	// Version of the record.
 	Version int `json:"version"`
+	// Kind is what is watched, in whatever version: kind and group. Namespace is where; empty for everywhere.
+	Kind      string `json:"kind,omitempty"`
+	Namespace string `json:"namespace,omitempty"`
 	// ResourceVersion is the one up to which every change is done; empty before the first list.
 	ResourceVersion string `json:"resourceVersion,omitempty"`
 	// Time is when that was so, by the dispatcher's clock.

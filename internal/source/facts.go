@@ -5,6 +5,7 @@ package source
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -23,6 +24,8 @@ type outlook struct {
 	source  *compile.EventSource
 	invalid *Invalid
 	rows    []outlookRow
+	// leaving are watches that the source goes on with for now, though its spec no longer asks for them.
+	leaving []leaving
 	// staleAfter is how long a watch that lives may show nothing.
 	staleAfter time.Duration
 }
@@ -30,11 +33,15 @@ type outlook struct {
 // outlookRow is that of one of its resources.
 type outlookRow struct {
 	resource change.Resource
-	// unserved says that the cluster does not serve the kind; err is what else keeps the source from beginning.
-	unserved bool
-	err      error
-	verdicts []verdict
-	keys     []watchKey
+	// unserved says that the cluster does not serve the kind, elsewhere names the API versions that it serves it in;
+	// err is what else keeps the source from beginning.
+	unserved  bool
+	elsewhere []string
+	err       error
+	verdicts  []verdict
+	keys      []watchKey
+	// looked says that the source has looked at all objects of the kind before, with another watch.
+	looked bool
 }
 
 // tellAll hands the facts about all sources to the reporter.
@@ -141,6 +148,9 @@ func (row *outlookRow) watching(
 ) (status.Verdict, time.Time) {
 	kind := kindLabel(row.resource)
 	switch {
+	case row.unserved && len(row.elsewhere) > 0:
+		return no(hookv1.ReasonKindNotServed, "The cluster serves %s as %s, and not as %s: name one that is served in apiVersion.",
+			row.resource.Kind, strings.Join(row.elsewhere, " and "), row.resource.APIVersion()), time.Time{}
 	case row.unserved:
 		return no(hookv1.ReasonKindNotServed,
 			"The cluster serves no %s of %s: install its CustomResourceDefinition, or correct apiVersion and kind.",
@@ -175,7 +185,7 @@ func (row *outlookRow) living(s progress, id string, stale, now time.Time) (stat
 	case forbidden:
 		return no(hookv1.ReasonForbidden, "The API server refuses the dispatcher the watch of %s.", kind), s.since
 	case notServed:
-		return no(hookv1.ReasonKindNotServed, "The cluster no longer serves %s of %s.", row.resource.Kind, row.resource.APIVersion()), s.since
+		return no(hookv1.ReasonKindNotServed, "The cluster no longer serves %s of %s: it is being looked for.", row.resource.Kind, row.resource.APIVersion()), s.since
 	case stalled, idle, starting:
 		return no(hookv1.ReasonWatchStalled, "The watch of %s does not go on: %s.", kind, orElse(s.message, "it is being replaced")), s.since
 	case following:

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/discovery"
@@ -44,12 +45,14 @@ type kinds struct {
 
 type kindAnswer struct {
 	served *served // nil when it is not
-	until  time.Time
+	// elsewhere are the API versions that serve the kind, where the one that was asked for does not.
+	elsewhere []string
+	until     time.Time
 }
 
 // find returns how a kind is served; nil when it is not. Where the API server does not answer, what was known stays,
 // and the error is returned when nothing was.
-func (k *kinds) find(_ context.Context, r change.Resource) (*served, error) {
+func (k *kinds) find(ctx context.Context, r change.Resource) (*served, error) {
 	last, ok := k.known[r]
 	if ok && time.Now().Before(last.until) {
 		return last.served, nil
@@ -61,12 +64,30 @@ func (k *kinds) find(_ context.Context, r change.Resource) (*served, error) {
 		}
 		return nil, err
 	}
-	counts := notServedFor
-	if s != nil {
-		counts = servedFor
+	a := kindAnswer{served: s, until: time.Now().Add(servedFor)}
+	if s == nil {
+		a.elsewhere, a.until = k.others(ctx, r), time.Now().Add(notServedFor)
 	}
-	k.known[r] = kindAnswer{s, time.Now().Add(counts)}
+	k.known[r] = a
 	return s, nil
+}
+
+// elsewhere returns the API versions that serve a kind which find did not find.
+func (k *kinds) elsewhere(r change.Resource) []string { return k.known[r].elsewhere }
+
+// others asks which versions of the group serve the kind; none where the API server does not say.
+func (k *kinds) others(ctx context.Context, r change.Resource) []string {
+	var group metav1.APIGroup
+	if r.Group == "" || k.discovery.RESTClient().Get().AbsPath("apis", r.Group).Do(ctx).Into(&group) != nil {
+		return nil
+	}
+	var versions []string
+	for _, v := range group.Versions {
+		if one, err := k.resource(v.GroupVersion, r.Kind); err == nil && one != nil {
+			versions = append(versions, v.GroupVersion)
+		}
+	}
+	return versions
 }
 
 // forget has the API server asked again about a kind.
@@ -79,24 +100,32 @@ func (k *kinds) forget(r change.Resource) {
 
 // look asks the API server. What it publishes of the fields is read again only where it has changed.
 func (k *kinds) look(r change.Resource, last *served) (*served, error) {
-	list, err := k.discovery.ServerResourcesForGroupVersion(r.APIVersion())
+	one, err := k.resource(r.APIVersion(), r.Kind)
+	if one == nil {
+		return nil, err
+	}
+	s := &served{
+		resource:   schema.GroupVersionResource{Group: r.Group, Version: r.Version, Resource: one.Name},
+		namespaced: one.Namespaced,
+	}
+	return s, k.fields(r, s, last)
+}
+
+// resource returns the resource of a kind that can be watched; nil where the API version serves none.
+func (k *kinds) resource(apiVersion, kind string) (*metav1.APIResource, error) {
+	list, err := k.discovery.ServerResourcesForGroupVersion(apiVersion)
 	switch {
 	case apierrors.IsNotFound(err):
 		return nil, nil
 	case err != nil:
-		return nil, fmt.Errorf("ask what %s serves: %w", r.APIVersion(), err)
+		return nil, fmt.Errorf("ask what %s serves: %w", apiVersion, err)
 	}
 	for i := range list.APIResources {
 		one := &list.APIResources[i]
-		if one.Kind != r.Kind || strings.Contains(one.Name, "/") ||
-			!slices.Contains(one.Verbs, "watch") || !slices.Contains(one.Verbs, "list") {
-			continue
+		if one.Kind == kind && !strings.Contains(one.Name, "/") &&
+			slices.Contains(one.Verbs, "watch") && slices.Contains(one.Verbs, "list") {
+			return one, nil
 		}
-		s := &served{
-			resource:   schema.GroupVersionResource{Group: r.Group, Version: r.Version, Resource: one.Name},
-			namespaced: one.Namespaced,
-		}
-		return s, k.fields(r, s, last)
 	}
 	return nil, nil
 }

@@ -56,6 +56,9 @@ type Runner struct {
 	// What no mutex guards belongs to the goroutine of Run.
 	sent    *sent
 	running sync.WaitGroup
+	// earlier are the watches with which sources had looked at all objects of a kind before this run, until the first
+	// look at the sources.
+	earlier map[lookedKey][]string
 	// ran are the watches that this run had once: what they sent is not in sent.
 	ran map[string]bool
 	// stale are watches that an earlier run kept something of, until they are wanted or swept.
@@ -192,6 +195,7 @@ func (r *Runner) recover(ctx context.Context) bool {
 		for id := range stored {
 			r.stale[id] = true
 		}
+		r.earlier = readLooked(stored)
 		r.sent, err = readSent(ctx, r.opts.Log, stored)
 		return struct{}{}, err
 	}, backoff.WithMaxElapsedTime(0), backoff.WithNotify(func(err error, next time.Duration) {
@@ -224,11 +228,13 @@ func (r *Runner) reconcile(ctx context.Context) {
 	outlooks := map[delivery.Name]*outlook{}
 	keep := map[string]bool{}
 	asked := map[question]bool{}
+	states, now := r.states(), time.Now()
 	for _, s := range sources {
-		look := &outlook{source: s.EventSource, staleAfter: r.opts.StaleAfter}
+		look, last := &outlook{source: s.EventSource, staleAfter: r.opts.StaleAfter}, r.outlook[s.Name]
 		for i := range s.Resources {
-			r.want(ctx, s, &s.Resources[i], look, plans, keep, asked)
+			r.want(ctx, s, &s.Resources[i], look, last, states, plans, keep, asked)
 		}
+		r.overlap(last, look, states, plans, now)
 		if !s.gone {
 			outlooks[s.Name] = look
 		}
@@ -236,6 +242,7 @@ func (r *Runner) reconcile(ctx context.Context) {
 	for i := range invalid {
 		outlooks[invalid[i].Name] = &outlook{invalid: &invalid[i]}
 	}
+	r.earlier = nil
 	r.rights.keep(asked)
 	r.programs.sweep()
 	r.apply(ctx, plans)
@@ -349,18 +356,20 @@ func (r *Runner) question(s *compile.EventSource, k *served, place string) quest
 
 // want adds what a source wants of one of its resources to the plans, and what stands in its way to its outlook.
 func (r *Runner) want(
-	ctx context.Context, s listedSource, resource *compile.Resource, look *outlook,
+	ctx context.Context, s listedSource, resource *compile.Resource, look, last *outlook, states map[watchKey]progress,
 	plans map[watchKey]*wanted, keep map[string]bool, asked map[question]bool,
 ) {
 	kind := resourceOf(resource)
 	row := outlookRow{resource: kind}
 	defer func() { look.rows = append(look.rows, row) }()
 	for _, place := range append([]string{""}, r.opts.Namespaces...) {
-		keep[watchKey{kind, resource.Fields, place}.id()] = true
+		key := watchKey{kind, resource.Fields, place}
+		keep[key.id()] = true
+		row.looked = row.looked || r.lookedAt(s.Name.String(), key, last, states)
 	}
 	served, err := r.kinds.find(ctx, kind)
 	if err != nil || served == nil {
-		row.unserved, row.err = err == nil, err
+		row.unserved, row.elsewhere, row.err = err == nil, r.kinds.elsewhere(kind), err
 		return
 	}
 	program, err := r.programs.of(s.EventSource, kind, served.schema)
@@ -376,7 +385,9 @@ func (r *Runner) want(
 			plans[key] = &wanted{served: served}
 		}
 		held := s.gone || !verdict.granted || err != nil || selectsNamespaces(s) && !r.namespaces.ready()
-		plans[key].takers = append(plans[key].takers, newTaker(s.EventSource, *resource, program, held, r.namespaces.labels))
+		t := newTaker(s.EventSource, *resource, program, held, r.namespaces.labels)
+		t.looked = row.looked
+		plans[key].takers = append(plans[key].takers, t)
 	}
 }
 

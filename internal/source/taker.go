@@ -31,6 +31,8 @@ type taker struct {
 	// held says that what happens is remembered and not told: the source is suspended, may not see the resource,
 	// does not compile, or was deleted a short while ago.
 	held bool
+	// looked says that the source has looked at all objects before, with another watch.
+	looked bool
 	// namespaceLabels returns the labels of a namespace.
 	namespaceLabels func(namespace string) labels.Labels
 }

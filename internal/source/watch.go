@@ -207,6 +207,13 @@ func (w *watch) planned(p *plan) bool {
 	return true
 }
 
+// wantedBy returns what the newest plan reads, and the taker of that id; nil when there is none.
+func (w *watch) wantedBy(id string) (schema.GroupVersionResource, *taker) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.next.resource, w.next.taker(id)
+}
+
 // state returns what the watch tells about itself.
 func (w *watch) state() progress {
 	w.mu.Lock()
@@ -350,7 +357,7 @@ func (w *watch) adopt() {
 	for _, t := range next.takers {
 		present[t.id] = true
 		if w.records[t.id] == nil {
-			w.records[t.id] = &takerRecord{}
+			w.records[t.id] = &takerRecord{Begun: t.looked}
 		}
 	}
 	// A source that is deleted stays among the takers for as long as it may come back.
@@ -602,7 +609,8 @@ func (w *watch) checkpoint(ctx context.Context, now bool) error {
 		return nil
 	}
 	c := checkpoint{
-		Version: checkpointVersion, ResourceVersion: w.version, Time: w.upToDate, EventSequence: last, Takers: w.takerRecords(),
+		Version: checkpointVersion, Kind: kindLabel(w.key.resource), Namespace: w.key.namespace,
+		ResourceVersion: w.version, Time: w.upToDate, EventSequence: last, Takers: w.takerRecords(),
 	}
 	text, err := json.Marshal(c)
 	if err != nil {
