@@ -368,17 +368,24 @@ func (w *world) edit(name string, edit func(s *hookv1.WebhookEventSourceSpec)) {
 // toldOf returns a check that exactly these events of a source were told.
 func (w *world) toldOf(name string, want ...string) func() error {
 	return func() error {
-		var got []string
-		for _, told := range w.told() {
-			if rest, ok := strings.CutPrefix(told, name+" "); ok {
-				got = append(got, rest)
-			}
-		}
+		got := w.toldBy(name)
 		if !slices.Equal(slices.Sorted(slices.Values(got)), slices.Sorted(slices.Values(want))) {
 			return fmt.Errorf("told are\n\t%s\nwant\n\t%s", strings.Join(got, "\n\t"), strings.Join(want, "\n\t"))
 		}
 		return nil
 	}
+}
+
+// toldBy returns the events of a source, oldest first.
+func (w *world) toldBy(name string) []string {
+	w.Helper()
+	var by []string
+	for _, told := range w.told() {
+		if rest, ok := strings.CutPrefix(told, name+" "); ok {
+			by = append(by, rest)
+		}
+	}
+	return by
 }
 
 // awaitSeen waits until a source selects so many objects.
