@@ -109,6 +109,28 @@ func TestHandler_HoldsDataAgainstTheSchemaOfItsType(t *testing.T) {
 	}
 }
 
+func TestHandler_RepeatsWhatItAcceptedThoughTheTypeHasChanged(t *testing.T) {
+	t.Parallel()
+	of := &types{catalogue.NewTable(nil)}
+	h := newHandler(t, ingest.Options{Types: of})
+	keyed := request{
+		path: path + "/com.example.order", contentType: plain, body: `{"total":"12"}`,
+		header: map[string]string{ingest.HeaderKey: "k1"},
+	}
+	first := send(t, h, keyed).want(t, http.StatusAccepted)
+	of.Table = typed(t).Table
+	again := send(t, h, keyed).want(t, http.StatusAccepted)
+	if !again.replayed() || again.IDs[0] != first.IDs[0] {
+		t.Errorf("replayed %t with id %s, want %s", again.replayed(), again.IDs[0], first.IDs[0])
+	}
+	keyed.header = map[string]string{ingest.HeaderKey: "k2"}
+	send(t, h, keyed).want(t, http.StatusUnprocessableEntity)
+	of.Table = catalogue.NewTable(nil)
+	if accepted := send(t, h, keyed).want(t, http.StatusAccepted); accepted.replayed() {
+		t.Error("a request that was refused is remembered")
+	}
+}
+
 func TestHandler_TakesNothingUncheckedAfterAStart(t *testing.T) {
 	t.Parallel()
 	of := &types{}

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/singleflight"
 	"golang.org/x/time/rate"
 
+	"github.com/posthorn-dev/posthorn/internal/catalogue"
 	"github.com/posthorn-dev/posthorn/internal/event"
 	"github.com/posthorn-dev/posthorn/internal/problem"
 )
@@ -101,11 +102,7 @@ func (h *Handler) take(w http.ResponseWriter, r *http.Request) (*answer, error) 
 		return nil, err
 	}
 	types := h.typesOf(m.namespace)
-	if err = h.check(types, events, m.mode == modeBatch); err != nil {
-		h.metrics.refused.Add(float64(len(events)))
-		return nil, err
-	}
-	answer, err := h.accept(r.Context(), m, events)
+	answer, err := h.accept(r.Context(), m, types, events)
 	if err != nil {
 		h.metrics.refused.Add(float64(len(events)))
 		return nil, err
@@ -170,10 +167,14 @@ func (h *Handler) authenticate(r *http.Request, namespace string) (string, error
 	return originOf(username), nil
 }
 
-// accept stores the events, once if the message has a key.
-func (h *Handler) accept(ctx context.Context, m *message, events []*event.Event) (*answer, error) {
+// accept checks the events and stores them, once if the message has a key: what was accepted before stays so, even if
+// its type has changed since.
+func (h *Handler) accept(ctx context.Context, m *message, types map[string]*catalogue.Type, events []*event.Event) (*answer, error) {
 	a := &answer{events: events}
 	store := func() (err error) {
+		if err := h.check(types, events, m.mode == modeBatch); err != nil {
+			return err
+		}
 		a.duplicates, err = h.store(ctx, m.namespace, events)
 		return err
 	}
