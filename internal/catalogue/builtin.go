@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/posthorn-dev/posthorn/internal/change"
 	"github.com/posthorn-dev/posthorn/internal/schema"
 )
 
@@ -26,14 +27,13 @@ type Builtin struct {
 
 // Beginnings of the types that Posthorn emits.
 const (
-	kubernetesPrefix = "dev.posthorn.kubernetes."
-	gapType          = "dev.posthorn.source.gap"
-	recoveredSuffix  = ".recovered"
+	gapType         = "dev.posthorn.source.gap"
+	recoveredSuffix = ".recovered"
 )
 
+// kubernetesSchema is of the data about Kubernetes objects, gapSchema of that about a gap.
 var (
-	//go:embed schemas/kubernetes.json
-	kubernetesSchema []byte
+	kubernetesSchema = change.Schema()
 	//go:embed schemas/gap.json
 	gapSchema []byte
 )
@@ -49,13 +49,13 @@ func deployment(more string) json.RawMessage {
 func Builtins() []Builtin {
 	return []Builtin{
 		{
-			Type:        kubernetesPrefix + "<group>.<kind>.created",
+			Type:        change.Prefix + "<group>.<kind>.created",
 			Description: "A Kubernetes object was created. The core group is written core.",
 			Schema:      kubernetesSchema,
 			Examples:    []json.RawMessage{deployment("")},
 		},
 		{
-			Type:        kubernetesPrefix + "<group>.<kind>.updated",
+			Type:        change.Prefix + "<group>.<kind>.updated",
 			Description: "A Kubernetes object has changed, or an expression about it has turned true.",
 			Schema:      kubernetesSchema,
 			Examples: []json.RawMessage{
@@ -64,13 +64,13 @@ func Builtins() []Builtin {
 			},
 		},
 		{
-			Type:        kubernetesPrefix + "<group>.<kind>.deleted",
+			Type:        change.Prefix + "<group>.<kind>.deleted",
 			Description: "A Kubernetes object is gone.",
 			Schema:      kubernetesSchema,
 			Examples:    []json.RawMessage{deployment("")},
 		},
 		{
-			Type:        kubernetesPrefix + "<group>.<kind>.<operation>" + recoveredSuffix,
+			Type:        change.Prefix + "<group>.<kind>.<operation>" + recoveredSuffix,
 			Description: "An expression about a Kubernetes object that was true is no more.",
 			Schema:      kubernetesSchema,
 			Examples:    []json.RawMessage{deployment("")},
@@ -114,7 +114,7 @@ func BuiltinOf(eventType string) *Type {
 
 // isKubernetes reports whether a type is one of those about Kubernetes objects.
 func isKubernetes(eventType string) bool {
-	rest, ok := strings.CutPrefix(strings.TrimSuffix(eventType, recoveredSuffix), kubernetesPrefix)
+	rest, ok := strings.CutPrefix(strings.TrimSuffix(eventType, recoveredSuffix), change.Prefix)
 	if !ok {
 		return false
 	}
