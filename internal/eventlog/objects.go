@@ -72,7 +72,9 @@ func (l *Log) Objects(ctx context.Context, watch string, handle func(uid string,
 	prefix := subjectObjects + watch + "."
 	cfg := jetstream.ConsumerConfig{DeliverPolicy: jetstream.DeliverAllPolicy, FilterSubject: prefix + "*"}
 	err := l.consume(ctx, l.objects, cfg, func(m jetstream.Msg) bool {
-		handle(parseToken(strings.TrimPrefix(m.Subject(), prefix)), m.Data())
+		if !isRemoved(m.Data()) {
+			handle(parseToken(strings.TrimPrefix(m.Subject(), prefix)), m.Data())
+		}
 		return true
 	})
 	if err != nil {
@@ -84,30 +86,34 @@ func (l *Log) Objects(ctx context.Context, watch string, handle func(uid string,
 // Object reads what is remembered of one object; ErrNotFound when there is nothing.
 func (l *Log) Object(ctx context.Context, k ObjectKey) ([]byte, error) {
 	m, err := l.one(ctx, streamObjects, getRequest{LastFor: k.subject()})
+	if err == nil && isRemoved(m.Data) {
+		err = ErrNotFound
+	}
 	if err != nil {
 		return nil, fmt.Errorf("read object: %w", err)
 	}
 	return m.Data, nil
 }
 
-// RemoveObjects forgets objects. Forgetting one that is not there is no error.
+// RemoveObjects forgets objects, and returns when that is durable. Forgetting one that is not there is no error.
 func (l *Log) RemoveObjects(ctx context.Context, keys []ObjectKey) error {
-	for _, k := range keys {
-		if err := l.purge(ctx, l.objects, "remove object", jetstream.WithPurgeSubject(k.subject())); err != nil {
-			return err
-		}
+	subjects := make([]string, len(keys))
+	for i, k := range keys {
+		subjects[i] = k.subject()
 	}
-	return nil
+	return l.remove(ctx, "remove objects", subjects)
 }
 
 // RemoveWatch forgets all objects of a watch, and its checkpoint first: a watch without one begins anew.
 func (l *Log) RemoveWatch(ctx context.Context, watch string) error {
-	for _, subject := range []string{checkpoints + "." + watch, watch + ".*"} {
-		if err := l.purge(ctx, l.objects, "remove watch", jetstream.WithPurgeSubject(subjectObjects+subject)); err != nil {
-			return err
-		}
+	if err := l.remove(ctx, "remove checkpoint", []string{subjectObjects + checkpoints + "." + watch}); err != nil {
+		return err
 	}
-	return nil
+	var keys []ObjectKey
+	if err := l.Objects(ctx, watch, func(uid string, _ []byte) { keys = append(keys, ObjectKey{watch, uid}) }); err != nil {
+		return err
+	}
+	return l.RemoveObjects(ctx, keys)
 }
 
 // EventsBehind calls handle for the events behind a sequence, oldest first.

@@ -51,7 +51,9 @@ func (l *Log) State(ctx context.Context) (map[StateKey][]byte, error) {
 	values := map[StateKey][]byte{}
 	cfg := jetstream.ConsumerConfig{DeliverPolicy: jetstream.DeliverAllPolicy}
 	err := l.consume(ctx, l.state, cfg, func(m jetstream.Msg) bool {
-		values[parseStateKey(strings.TrimPrefix(m.Subject(), subjectState))] = m.Data()
+		if !isRemoved(m.Data()) {
+			values[parseStateKey(strings.TrimPrefix(m.Subject(), subjectState))] = m.Data()
+		}
 		return true
 	})
 	if err != nil {
@@ -62,5 +64,5 @@ func (l *Log) State(ctx context.Context) (map[StateKey][]byte, error) {
 
 // RemoveState removes a value. Removing one that is not there is no error.
 func (l *Log) RemoveState(ctx context.Context, k StateKey) error {
-	return l.purge(ctx, l.state, "remove state", jetstream.WithPurgeSubject(subjectState+k.String()))
+	return l.remove(ctx, "remove state", []string{subjectState + k.String()})
 }

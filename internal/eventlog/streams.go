@@ -61,10 +61,10 @@ func (l *Log) createStreams(ctx context.Context) error {
 			MaxMsgs: l.opts.MaxKeys, MaxMsgsPerSubject: 1,
 		}},
 		{&l.state, jetstream.StreamConfig{
-			Name: streamState, Subjects: []string{subjectState + ">"}, MaxMsgsPerSubject: 1,
+			Name: streamState, Subjects: []string{subjectState + ">"}, MaxMsgsPerSubject: 1, AllowMsgTTL: true,
 		}},
 		{&l.objects, jetstream.StreamConfig{
-			Name: streamObjects, Subjects: []string{subjectObjects + ">"}, MaxMsgsPerSubject: 1,
+			Name: streamObjects, Subjects: []string{subjectObjects + ">"}, MaxMsgsPerSubject: 1, AllowMsgTTL: true,
 		}},
 	} {
 		s.cfg.Storage, s.cfg.AllowDirect = jetstream.FileStorage, true

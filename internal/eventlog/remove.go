@@ -1,0 +1,44 @@
+// Copyright The Posthorn Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package eventlog
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// removedFor is how long a message without content stands for a value that was removed: the engine writes its index
+// every two minutes and a half at most.
+const removedFor = 10 * time.Minute
+
+// removeBatch is how many messages are sent to the engine before their acknowledgements are awaited.
+const removeBatch = 4_096
+
+// remove has the values of subjects that keep one message each be no more, and returns when that is durable.
+//
+// The engine writes down at once what was purged, but what was replaced only with its index. After a crash in between, the
+// value before the one that was purged would be back. So a message without content replaces it, until the index says
+// that all of them are gone.
+func (l *Log) remove(ctx context.Context, verb string, subjects []string) error {
+	for len(subjects) > 0 {
+		n := min(len(subjects), removeBatch)
+		acks := make([]Ack, n)
+		for i, subject := range subjects[:n] {
+			acks[i] = publish(l.core, subject, nil, jetstream.WithMsgTTL(removedFor))
+		}
+		for _, a := range acks {
+			if _, err := a.Wait(ctx); err != nil {
+				return fmt.Errorf("%s: %w", verb, err)
+			}
+		}
+		subjects = subjects[n:]
+	}
+	return nil
+}
+
+// isRemoved reports whether what a message holds stands for a value that was removed.
+func isRemoved(data []byte) bool { return len(data) == 0 }
