@@ -6,6 +6,7 @@ package source_test
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -152,5 +153,30 @@ func TestRunner_WatchesOfSecretsTheMetadataAlone(t *testing.T) {
 		if strings.Contains(string(e.Data), "hunter") || strings.Contains(string(e.Data), "aHVudGVy") || !strings.Contains(string(e.Data), `"object"`) {
 			t.Errorf("it tells %s", e.Data)
 		}
+	}
+}
+
+func TestRunner_WaitsForTheAnswersAboutRights(t *testing.T) {
+	w := newWorld(t)
+	w.start()
+	w.source("all", nil)
+	w.awaitWatching("all")
+	shoes := w.configMap("shoes", nil)
+	w.create(shoes)
+	w.awaitTold("all shoes configmap.created")
+	w.stop()
+	for i := range 2 {
+		shoes.Data = map[string]string{"left": fmt.Sprint(i)}
+		w.update(shoes)
+	}
+	var refused atomic.Int64
+	p := newProxy(t, w.plane.Config(), nil)
+	p.refuse = func(r *http.Request) bool {
+		return strings.HasSuffix(r.URL.Path, "/subjectaccessreviews") && refused.Add(1) <= 3
+	}
+	w.start(func(o *source.Options) { o.Config = p.config })
+	w.awaitTold("all shoes configmap.created", "all shoes configmap.updated", "all shoes configmap.updated")
+	if refused.Load() <= 3 {
+		t.Errorf("only %d questions were asked", refused.Load())
 	}
 }

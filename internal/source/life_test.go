@@ -5,13 +5,9 @@ package source_test
 
 import (
 	"encoding/json"
-	"encoding/pem"
 	"fmt"
 	"io"
 	"net/http"
-	"net/http/httptest"
-	"net/http/httputil"
-	"net/url"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -123,7 +119,7 @@ func TestRunner_ReplacesAWatchThatShowsNoLife(t *testing.T) {
 	w.awaitWatching("all")
 }
 
-// silencer is a proxy before the API server that can stop to pass on what the watches that are open then tell.
+// silencer can have the watches that are open stop to tell anything.
 type silencer struct {
 	config *rest.Config
 	mu     sync.Mutex
@@ -132,32 +128,15 @@ type silencer struct {
 
 func newSilencer(t *testing.T, config *rest.Config) *silencer {
 	t.Helper()
-	transport, err := rest.TransportFor(config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	target, err := url.Parse(config.Host)
-	if err != nil {
-		t.Fatal(err)
-	}
 	s := &silencer{silent: make(chan struct{})}
-	proxy := httputil.NewSingleHostReverseProxy(target)
-	proxy.Transport, proxy.FlushInterval = transport, -1
-	proxy.ModifyResponse = func(r *http.Response) error {
+	s.config = newProxy(t, config, func(r *http.Response) error {
 		if strings.Contains(r.Request.URL.RawQuery, "watch=") {
 			s.mu.Lock()
 			defer s.mu.Unlock()
 			r.Body = &silenced{r.Body, s.silent, r.Request.Context().Done()}
 		}
 		return nil
-	}
-	server := httptest.NewTLSServer(proxy)
-	t.Cleanup(func() {
-		server.CloseClientConnections()
-		server.Close()
-	})
-	certificate := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
-	s.config = &rest.Config{Host: server.URL, TLSClientConfig: rest.TLSClientConfig{CAData: certificate}}
+	}).config
 	return s
 }
 

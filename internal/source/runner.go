@@ -208,6 +208,8 @@ func (r *Runner) recover(ctx context.Context) bool {
 type wanted struct {
 	served *served
 	takers []*taker
+	// unanswered says that of a taker it is not yet known whether it is to be held.
+	unanswered bool
 }
 
 // reconcile brings the watches in line with the sources, the rights and what is served.
@@ -384,7 +386,10 @@ func (r *Runner) want(
 		if plans[key] == nil {
 			plans[key] = &wanted{served: served}
 		}
-		held := s.gone || !verdict.granted || err != nil || selectsNamespaces(s) && !r.namespaces.ready()
+		held := s.gone || s.Suspended || err != nil
+		known := verdict.known && (!selectsNamespaces(s) || r.namespaces.ready())
+		plans[key].unanswered = plans[key].unanswered || !held && !known
+		held = held || !known || !verdict.granted
 		t := newTaker(s.EventSource, *resource, program, held, r.namespaces.labels)
 		t.looked = row.looked
 		plans[key].takers = append(plans[key].takers, t)
@@ -408,6 +413,9 @@ func (r *Runner) apply(ctx context.Context, plans map[watchKey]*wanted) {
 				w.setPlan(p)
 			}
 			continue
+		}
+		if want.unanswered {
+			continue // what it took in meanwhile, a taker that turns out to have the right would be told as a net effect only
 		}
 		w := r.newWatch(key)
 		w.setPlan(p)

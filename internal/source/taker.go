@@ -42,7 +42,7 @@ func newTaker(s *compile.EventSource, r compile.Resource, program *when.Program,
 	t := &taker{
 		source: s, id: s.Name.String(),
 		resource: change.Resource{Group: r.Group, Version: r.Version, Kind: r.Kind},
-		labels:   r.Labels, program: program, held: held || s.Suspended, namespaceLabels: namespaceLabels,
+		labels:   r.Labels, program: program, held: held, namespaceLabels: namespaceLabels,
 	}
 	if s.When != nil {
 		t.policy = *s.When
