@@ -101,12 +101,12 @@ func (l *Log) RemoveObjects(ctx context.Context, keys []ObjectKey) error {
 	for i, k := range keys {
 		subjects[i] = k.subject()
 	}
-	return l.remove(ctx, "remove objects", subjects)
+	return l.remove(ctx, l.objects, "remove objects", subjects)
 }
 
 // RemoveWatch forgets all objects of a watch, and its checkpoint first: a watch without one begins anew.
 func (l *Log) RemoveWatch(ctx context.Context, watch string) error {
-	if err := l.remove(ctx, "remove checkpoint", []string{subjectObjects + checkpoints + "." + watch}); err != nil {
+	if err := l.remove(ctx, l.objects, "remove checkpoint", []string{subjectObjects + checkpoints + "." + watch}); err != nil {
 		return err
 	}
 	var keys []ObjectKey

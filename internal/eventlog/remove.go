@@ -5,6 +5,7 @@ package eventlog
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -22,16 +23,21 @@ const removeBatch = 4_096
 //
 // The engine writes down at once what was purged, but what was replaced only with its index. After a crash in between, the
 // value before the one that was purged would be back. So a message without content replaces it, until the index says
-// that all of them are gone.
-func (l *Log) remove(ctx context.Context, verb string, subjects []string) error {
+// that all of them are gone. Where there is no room for that message, what is to be removed is purged all the same, to
+// make room.
+func (l *Log) remove(ctx context.Context, s jetstream.Stream, verb string, subjects []string) error {
 	for len(subjects) > 0 {
 		n := min(len(subjects), removeBatch)
 		acks := make([]Ack, n)
 		for i, subject := range subjects[:n] {
 			acks[i] = publish(l.core, subject, nil, jetstream.WithMsgTTL(removedFor))
 		}
-		for _, a := range acks {
-			if _, err := a.Wait(ctx); err != nil {
+		for i, a := range acks {
+			_, err := a.Wait(ctx)
+			if errors.Is(err, ErrFull) {
+				err = l.purge(ctx, s, verb, jetstream.WithPurgeSubject(subjects[i]))
+			}
+			if err != nil {
 				return fmt.Errorf("%s: %w", verb, err)
 			}
 		}

@@ -64,5 +64,5 @@ func (l *Log) State(ctx context.Context) (map[StateKey][]byte, error) {
 
 // RemoveState removes a value. Removing one that is not there is no error.
 func (l *Log) RemoveState(ctx context.Context, k StateKey) error {
-	return l.remove(ctx, "remove state", []string{subjectState + k.String()})
+	return l.remove(ctx, l.state, "remove state", []string{subjectState + k.String()})
 }

@@ -22,7 +22,7 @@ import (
 // what is remembered leaves behind.
 type forgetful struct {
 	source.Log
-	forgets *atomic.Bool
+	*crashes
 }
 
 func (f forgetful) PutObjects(ctx context.Context, values map[eventlog.ObjectKey][]byte) error {
@@ -40,8 +40,11 @@ func (f forgetful) RemoveObjects(ctx context.Context, keys []eventlog.ObjectKey)
 }
 
 func (f forgetful) PutCheckpoint(ctx context.Context, watch string, data []byte) error {
-	if f.forgets.Load() {
+	switch {
+	case f.forgets.Load():
 		return nil
+	case f.stuck.Load():
+		return errors.New("the disk is elsewhere")
 	}
 	return f.Log.PutCheckpoint(ctx, watch, data)
 }
@@ -50,6 +53,8 @@ func (f forgetful) PutCheckpoint(ctx context.Context, watch string, data []byte)
 // is offered to ingest twice fails the test, though ingest would know it again for some minutes.
 type crashes struct {
 	forgets atomic.Bool
+	// stuck has the checkpoint stay where it is, since it cannot be stored.
+	stuck   atomic.Bool
 	mu      sync.Mutex
 	offered map[[2]string]bool
 }
@@ -57,8 +62,9 @@ type crashes struct {
 func (w *world) startToCrash(c *crashes, edit ...func(*source.Options)) {
 	w.Helper()
 	c.forgets.Store(false)
+	c.stuck.Store(false)
 	w.start(append([]func(*source.Options){func(o *source.Options) {
-		o.Log = forgetful{o.Log, &c.forgets}
+		o.Log = forgetful{o.Log, c}
 		accept := o.Accept
 		o.Accept = func(ctx context.Context, namespace string, events []*event.Event) error {
 			if err := accept(ctx, namespace, events); err != nil {
@@ -145,6 +151,38 @@ func TestRunner_ComparesWithWhatItToldLast(t *testing.T) {
 	w.eventually("what differs from what was told is told", w.toldOf("all",
 		append(all, "back configmap.updated net", "gone configmap.deleted net", "changed configmap.updated net")...))
 	w.eventually("it is over", w.toldOf("both", "back configmap.updated", "back configmap.updated.recovered net"))
+}
+
+func TestRunner_KnowsOfADeletionThatTheCheckpointIsNotPast(t *testing.T) {
+	w, c := newWorld(t), &crashes{}
+	w.startToCrash(c)
+	w.source("all", nil)
+	w.source("both", stock(hookv1.EmitBoth, ""))
+	w.awaitWatching("all")
+	w.awaitWatching("both")
+	shoes := w.configMap("shoes", map[string]string{"left": "1"})
+	w.create(shoes)
+	w.awaitTold("all shoes configmap.created")
+	w.stop()
+	w.startToCrash(c)
+	w.awaitWatching("all")
+	w.awaitWatching("both")
+	c.stuck.Store(true)
+	shoes.Data["left"] = "0"
+	w.update(shoes)
+	all := []string{"shoes configmap.created", "shoes configmap.updated", "shoes configmap.deleted"}
+	w.eventually("it has turned", w.toldOf("both", "shoes configmap.updated"))
+	w.delete(shoes)
+	w.eventually("it is gone", w.toldOf("all", all...))
+	w.awaitSeen("all", 0) // which is remembered, too
+	w.stop()
+	w.board = newBoard()
+	w.startToCrash(c)
+	w.awaitWatching("all")
+	w.awaitWatching("both")
+	w.create(w.configMap("marker", map[string]string{"left": "0"}))
+	w.eventually("nothing is told again", w.toldOf("all", append(all, "marker configmap.created")...))
+	w.eventually("nothing turns again", w.toldOf("both", "shoes configmap.updated", "marker configmap.created"))
 }
 
 func TestRunner_KnowsOfAnEdgeThatItToldTheEndOf(t *testing.T) {

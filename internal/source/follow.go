@@ -192,7 +192,7 @@ func (w *watch) take(ctx context.Context, first apiwatch.Event, more <-chan apiw
 			break
 		}
 		version = v
-		if len(b.dirty)+len(b.removed) >= batchSize {
+		if len(b.dirty) >= batchSize {
 			break
 		}
 		select {

@@ -127,7 +127,7 @@ func (w *watch) takeMissing(ctx context.Context, b *batch, e *entry) error {
 
 // flush writes a batch that has grown large.
 func (w *watch) flush(ctx context.Context, b *batch) error {
-	if len(b.dirty)+len(b.removed) < batchSize {
+	if len(b.dirty) < batchSize {
 		return nil
 	}
 	if err := w.commit(ctx, b); err != nil {
@@ -180,7 +180,7 @@ func (w *watch) tellGone(b *batch, e *entry, need map[string]bool) {
 		e.drop(t.id)
 		b.dirty[e.uid] = struct{}{}
 	}
-	if e.gone && !e.waits() {
+	if _, leaving := w.leaving[e.uid]; e.gone && !leaving && !e.waits() {
 		w.forget(b, e)
 	}
 }

@@ -84,19 +84,19 @@ type emission struct {
 // batch are the changes that are written together.
 type batch struct {
 	emissions []emission
-	// dirty are the objects whose entry is to be stored, removed those that are to be forgotten.
-	dirty, removed map[string]struct{}
+	// dirty are the objects whose entry is to be stored.
+	dirty map[string]struct{}
 	// kept are the states of dirty objects that are to be stored, too.
 	kept map[string]objects
 }
 
 func newBatch() *batch {
-	return &batch{dirty: map[string]struct{}{}, removed: map[string]struct{}{}, kept: map[string]objects{}}
+	return &batch{dirty: map[string]struct{}{}, kept: map[string]objects{}}
 }
 
 // empty reports whether there is nothing to write.
 func (b *batch) empty() bool {
-	return len(b.emissions) == 0 && len(b.dirty) == 0 && len(b.removed) == 0
+	return len(b.emissions) == 0 && len(b.dirty) == 0
 }
 
 // observe takes in what became of an object, for the takers that have begun. Those of need go through all objects
@@ -139,7 +139,7 @@ func (w *watch) observe(ctx context.Context, b *batch, o *observation, need map[
 
 // knows reports whether an observation shows nothing newer than what is remembered.
 func (e *entry) knows(o *observation) bool {
-	return e != nil && !o.gone && o.version != 0 && o.version <= e.version
+	return e != nil && (e.gone || !o.gone) && o.version != 0 && o.version <= e.version
 }
 
 // follows reports whether an observation is for the taker: it has gone through all objects, and what it sees is
@@ -173,6 +173,7 @@ func (w *watch) lastStates(ctx context.Context, b *batch, e *entry) (objects, er
 // remember takes the state into the entry, or forgets the entry.
 func (w *watch) remember(b *batch, e *entry, o *observation, old objects, known bool) {
 	if o.gone {
+		e.version = max(e.version, o.version)
 		if e.waits() {
 			e.gone = true
 			b.dirty[e.uid] = struct{}{}
@@ -199,25 +200,26 @@ func (w *watch) remember(b *batch, e *entry, o *observation, old objects, known 
 			kept[r.Key()] = o.view(r)
 		}
 	}
+	e.gone = false
 	if !settled {
-		e.managers, e.gone, e.version = markManagers(o.managers), false, o.version
+		e.managers, e.version = markManagers(o.managers), o.version
 	}
 	if w.entries[e.uid] == nil {
 		w.entries[e.uid] = e
 	}
 	b.dirty[e.uid] = struct{}{}
-	delete(b.removed, e.uid)
+	delete(w.leaving, e.uid)
 	if len(kept) > 0 {
 		b.kept[e.uid] = kept
 	}
 }
 
-// forget drops an entry.
+// forget leaves of an entry no more than that the object is gone, until the checkpoint is past that.
 func (w *watch) forget(b *batch, e *entry) {
-	delete(w.entries, e.uid)
-	delete(b.dirty, e.uid)
+	*e = entry{uid: e.uid, namespace: e.namespace, name: e.name, version: e.version, gone: true}
+	w.leaving[e.uid] = struct{}{}
+	b.dirty[e.uid] = struct{}{}
 	delete(b.kept, e.uid)
-	b.removed[e.uid] = struct{}{}
 }
 
 // begin takes in an object that is there while a taker goes through all of them: for the first time, or since it was

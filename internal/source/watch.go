@@ -100,6 +100,9 @@ type watch struct {
 
 	plan    *plan
 	entries map[string]*entry
+	// leaving are the entries of which nothing is to be remembered once the checkpoint is past what they say: until then
+	// a start that looks at those changes again has to know them.
+	leaving map[string]struct{}
 	// objects counts the entries that each taker has a part of.
 	objects map[string]int64
 	records map[string]*takerRecord
@@ -276,7 +279,7 @@ func (w *watch) load(ctx context.Context) bool {
 // read reads what earlier runs remembered. What cannot be read is begun anew.
 func (w *watch) read(ctx context.Context) error {
 	w.entries, w.records, w.timers = map[string]*entry{}, map[string]*takerRecord{}, timers{}
-	w.version, w.written = "", checkpoint{}
+	w.version, w.written, w.leaving = "", checkpoint{}, map[string]struct{}{}
 	stored, err := w.log.Checkpoints(ctx)
 	if err != nil {
 		return err
@@ -314,6 +317,9 @@ func (w *watch) read(ctx context.Context) error {
 			}
 		}
 		w.entries[uid] = e
+		if e.gone && !e.waits() {
+			w.leaving[uid], w.worked = struct{}{}, true
+		}
 	})
 	if err != nil {
 		return err
@@ -322,6 +328,7 @@ func (w *watch) read(ctx context.Context) error {
 		// An object that is not remembered would look like a new one.
 		w.logger.Warn("Begins a watch anew, since what is remembered of an object cannot be read", "error", broken)
 		w.entries, w.records, w.version, w.written = map[string]*entry{}, map[string]*takerRecord{}, "", checkpoint{}
+		w.leaving = map[string]struct{}{}
 		return w.log.RemoveWatch(ctx, w.id)
 	}
 	return nil
@@ -435,16 +442,7 @@ func (w *watch) commit(ctx context.Context, b *batch) error {
 		}
 		values[eventlog.ObjectKey{Watch: w.id, UID: uid}] = record
 	}
-	removed := make([]eventlog.ObjectKey, 0, len(b.removed))
-	for uid := range b.removed {
-		removed = append(removed, eventlog.ObjectKey{Watch: w.id, UID: uid})
-	}
-	err := w.persist(ctx, "Could not remember what became of objects", func() error {
-		if err := w.log.PutObjects(ctx, values); err != nil {
-			return err
-		}
-		return w.log.RemoveObjects(ctx, removed)
-	})
+	err := w.persist(ctx, "Could not remember what became of objects", func() error { return w.log.PutObjects(ctx, values) })
 	if err == nil {
 		w.open, w.worked = false, true
 	}
@@ -576,13 +574,13 @@ func (w *watch) putBack(b *batch, m emission, x *extra) {
 	if e == nil { // it is gone, which is what is to be told
 		e = &entry{uid: m.uid, namespace: m.object.Namespace, name: m.object.Name, version: number(m.object.ResourceVersion), gone: true}
 		w.entries[m.uid] = e
-		delete(b.removed, m.uid)
 	}
 	w.count(e, -1)
 	defer func() { w.count(w.entries[m.uid], 1) }()
 	b.dirty[m.uid] = struct{}{}
 	if x.pending != "" {
 		e.selected(m.taker.id).set(x)
+		delete(w.leaving, m.uid)
 		return
 	}
 	if e.drop(m.taker.id); e.gone && !e.waits() {
@@ -621,6 +619,25 @@ func (w *watch) checkpoint(ctx context.Context, now bool) error {
 	}
 	w.written, w.writtenAt, w.worked = c, time.Now(), false
 	w.tell()
+	return w.leave(ctx)
+}
+
+// leave forgets the entries that no start has to know any more.
+func (w *watch) leave(ctx context.Context) error {
+	if len(w.leaving) == 0 {
+		return nil
+	}
+	keys := make([]eventlog.ObjectKey, 0, len(w.leaving))
+	for uid := range w.leaving {
+		keys = append(keys, eventlog.ObjectKey{Watch: w.id, UID: uid})
+	}
+	if err := w.log.RemoveObjects(ctx, keys); err != nil {
+		return err
+	}
+	for uid := range w.leaving {
+		delete(w.entries, uid)
+	}
+	clear(w.leaving)
 	return nil
 }
 
@@ -668,7 +685,7 @@ func (w *watch) tell() {
 		takers[id] = takerProgress{objects: w.objects[id], emitted: r.Emitted, lastEvent: r.LastEvent, begun: r.Begun}
 	}
 	w.mu.Lock()
-	w.progress.takers, w.progress.objects = takers, len(w.entries)
+	w.progress.takers, w.progress.objects = takers, len(w.entries)-len(w.leaving)
 	w.progress.alive = w.alive
 	w.mu.Unlock()
 	w.report()
