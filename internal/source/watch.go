@@ -628,16 +628,19 @@ func (w *watch) leave(ctx context.Context) error {
 		return nil
 	}
 	keys := make([]eventlog.ObjectKey, 0, len(w.leaving))
+	past := number(w.written.ResourceVersion)
 	for uid := range w.leaving {
-		keys = append(keys, eventlog.ObjectKey{Watch: w.id, UID: uid})
+		if w.entries[uid].version <= past { // or it was loaded, and the watch has yet to come there again
+			keys = append(keys, eventlog.ObjectKey{Watch: w.id, UID: uid})
+		}
 	}
 	if err := w.log.RemoveObjects(ctx, keys); err != nil {
 		return err
 	}
-	for uid := range w.leaving {
-		delete(w.entries, uid)
+	for _, k := range keys {
+		delete(w.entries, k.UID)
+		delete(w.leaving, k.UID)
 	}
-	clear(w.leaving)
 	return nil
 }
 
