@@ -40,6 +40,11 @@ func (l *Log) Checkpoints(ctx context.Context) (map[string][]byte, error) {
 	return values, nil
 }
 
+// Checkpoint reads how far a watch has come; ErrNotFound when nothing is remembered of it.
+func (l *Log) Checkpoint(ctx context.Context, watch string) ([]byte, error) {
+	return l.Object(ctx, ObjectKey{checkpoints, watch})
+}
+
 // objectBatch is how many objects are sent to the engine before their acknowledgements are awaited.
 const objectBatch = 4_096
 

@@ -158,6 +158,29 @@ func (e *entry) before(managers change.Managers) change.Managers {
 	return before
 }
 
+// outline is what of an entry may change while the state that it remembers stays.
+type outline struct {
+	parts  []part
+	prints int
+	gone   bool
+}
+
+// outlineFor returns the outline of an entry whose state stays: where the object shows nothing newer, or while takers are
+// introduced, since the watch has yet to tell the others what the list shows already. Otherwise it is nil.
+func (e *entry) outlineFor(stays bool) *outline {
+	if !stays {
+		return nil
+	}
+	return &outline{slices.Clone(e.parts), len(e.prints), e.gone}
+}
+
+// isOf reports whether the entry still has the outline.
+func (o *outline) isOf(e *entry) bool {
+	return o.gone == e.gone && !e.gone && o.prints == len(e.prints) && slices.EqualFunc(o.parts, e.parts, func(a, b part) bool {
+		return a.taker == b.taker && (a.extra == b.extra || a.extra != nil && b.extra != nil && *a.extra == *b.extra)
+	})
+}
+
 // objects are the states of one object that are kept, sanitized, by the keys of redactions.
 type objects map[string]map[string]any
 

@@ -29,7 +29,8 @@ type observation struct {
 	net bool
 	at  time.Time
 
-	views objects
+	views  objects
+	prints map[string]change.Fingerprint
 }
 
 // look returns the observation of an object as it came from the API server.
@@ -68,6 +69,19 @@ func (o *observation) view(r change.Redaction) map[string]any {
 		o.views[r.Key()] = v
 	}
 	return v
+}
+
+// print returns the fingerprint of what a redaction leaves of the object.
+func (o *observation) print(r change.Redaction) change.Fingerprint {
+	f, ok := o.prints[r.Key()]
+	if !ok {
+		f = change.FingerprintOf(o.view(r))
+		if o.prints == nil {
+			o.prints = map[string]change.Fingerprint{}
+		}
+		o.prints[r.Key()] = f
+	}
+	return f
 }
 
 // emission is an event to be stored, and how to take it back.
@@ -123,6 +137,7 @@ func (w *watch) observe(ctx context.Context, b *batch, o *observation, need map[
 	if next == nil {
 		next = &entry{uid: o.ref.UID, namespace: w.names.of(o.ref.Namespace), name: o.ref.Name, seen: w.list}
 	}
+	before := next.outlineFor(known || w.introducing)
 	for _, t := range w.plan.takers {
 		record := w.records[t.id]
 		switch {
@@ -133,7 +148,7 @@ func (w *watch) observe(ctx context.Context, b *batch, o *observation, need map[
 			w.decide(b, t, next, o, old)
 		}
 	}
-	w.remember(b, next, o, old, known)
+	w.remember(b, next, o, old, before)
 	return nil
 }
 
@@ -171,7 +186,7 @@ func (w *watch) lastStates(ctx context.Context, b *batch, e *entry) (objects, er
 }
 
 // remember takes the state into the entry, or forgets the entry.
-func (w *watch) remember(b *batch, e *entry, o *observation, old objects, known bool) {
+func (w *watch) remember(b *batch, e *entry, o *observation, old objects, before *outline) {
 	if o.gone {
 		e.version = max(e.version, o.version)
 		if e.waits() {
@@ -183,13 +198,11 @@ func (w *watch) remember(b *batch, e *entry, o *observation, old objects, known 
 		w.forget(b, e)
 		return
 	}
-	// While takers are introduced, the watch has yet to tell the others what the list shows already.
-	settled := known || w.introducing
-	kept := objects{}
+	settled, kept, fresh := before != nil, objects{}, false
 	for _, r := range w.plan.redactions {
 		_, has := e.imprint(r.Key())
 		if !settled || !has {
-			e.setPrint(w.names.of(r.Key()), change.FingerprintOf(o.view(r)))
+			e.setPrint(w.names.of(r.Key()), o.print(r))
 		}
 		if !w.plan.keeps[r.Key()] {
 			continue
@@ -197,8 +210,11 @@ func (w *watch) remember(b *batch, e *entry, o *observation, old objects, known 
 		if settled && old[r.Key()] != nil {
 			kept[r.Key()] = old[r.Key()]
 		} else {
-			kept[r.Key()] = o.view(r)
+			kept[r.Key()], fresh = o.view(r), true
 		}
+	}
+	if settled && !fresh && before.isOf(e) && w.entries[e.uid] != nil {
+		return
 	}
 	e.gone = false
 	if !settled {
@@ -285,7 +301,7 @@ func (w *watch) meanwhile(t *taker, p *part, e *entry, o *observation, selected 
 		op = change.Created
 	case p != nil && !selected:
 		op = change.Deleted
-	case known && last != change.FingerprintOf(o.view(t.source.Redact)):
+	case known && last != o.print(t.source.Redact):
 		op = change.Updated
 	}
 	if p != nil && p.extra != nil && p.extra.pending != "" {
@@ -341,7 +357,7 @@ func (w *watch) decide(b *batch, t *taker, e *entry, o *observation, old objects
 	if lapse && told.edge == change.NoEdge {
 		was = !told.gone
 	}
-	op := w.operation(t, e, view, transition{was, selected, lapse})
+	op := w.operation(t, e, o, transition{was, selected, lapse})
 	if op == "" {
 		return
 	}
@@ -375,7 +391,7 @@ func (w *watch) conclusion(b *batch, t *taker, p *part, j judgement) {
 type transition struct{ was, is, lapse bool }
 
 // operation returns what a transition is to a taker; empty for nothing.
-func (w *watch) operation(t *taker, e *entry, view map[string]any, x transition) change.Operation {
+func (w *watch) operation(t *taker, e *entry, o *observation, x transition) change.Operation {
 	switch {
 	case !x.was && !x.is:
 		e.drop(t.id)
@@ -385,7 +401,7 @@ func (w *watch) operation(t *taker, e *entry, view map[string]any, x transition)
 	case !x.is:
 		return change.Deleted
 	}
-	if last, ok := e.imprint(t.source.Redact.Key()); ok && last == change.FingerprintOf(view) && !x.lapse {
+	if last, ok := e.imprint(t.source.Redact.Key()); ok && last == o.print(t.source.Redact) && !x.lapse {
 		return ""
 	}
 	return change.Updated

@@ -26,6 +26,7 @@ type Log interface {
 	Objects(ctx context.Context, watch string, handle func(uid string, data []byte)) error
 	Object(ctx context.Context, k eventlog.ObjectKey) ([]byte, error)
 	PutCheckpoint(ctx context.Context, watch string, data []byte) error
+	Checkpoint(ctx context.Context, watch string) ([]byte, error)
 	Checkpoints(ctx context.Context) (map[string][]byte, error)
 	RemoveWatch(ctx context.Context, watch string) error
 	LastEvent(ctx context.Context) (uint64, error)

@@ -8,6 +8,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -280,18 +281,18 @@ func (w *watch) load(ctx context.Context) bool {
 func (w *watch) read(ctx context.Context) error {
 	w.entries, w.records, w.timers = map[string]*entry{}, map[string]*takerRecord{}, timers{}
 	w.version, w.written, w.leaving = "", checkpoint{}, map[string]struct{}{}
-	stored, err := w.log.Checkpoints(ctx)
-	if err != nil {
+	data, err := w.log.Checkpoint(ctx, w.id)
+	unknown := errors.Is(err, eventlog.ErrNotFound)
+	if err != nil && !unknown {
 		return err
 	}
-	data, ok := stored[w.id]
 	if w.sent == nil {
 		if w.sent, err = readSent(ctx, w.log, map[string][]byte{w.id: data}); err != nil {
 			return err
 		}
 	}
 	w.recovering, w.toldUpTo = true, w.sent.newest()
-	if !ok {
+	if unknown {
 		return w.log.RemoveWatch(ctx, w.id) // entries without a checkpoint are of a first list that was broken off
 	}
 	c, err := readCheckpoint(data)
