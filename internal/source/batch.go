@@ -1,0 +1,41 @@
+// Copyright The Posthorn Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package source
+
+import (
+	"github.com/posthorn-dev/posthorn/internal/change"
+	"github.com/posthorn-dev/posthorn/internal/event"
+)
+
+// batchSize is how many changes are written together.
+const batchSize = 500
+
+// emission is an event to be stored, and how to take it back.
+type emission struct {
+	taker  *taker
+	uid    string
+	object change.Reference
+	event  *event.Event
+	op     change.Operation
+	// before is the part's extra as it was before.
+	before *extra
+}
+
+// batch are the changes that are written together.
+type batch struct {
+	emissions []emission
+	// dirty are the objects whose entry is to be stored.
+	dirty map[string]struct{}
+	// kept are the states of dirty objects that are to be stored, too.
+	kept map[string]objects
+}
+
+func newBatch() *batch {
+	return &batch{dirty: map[string]struct{}{}, kept: map[string]objects{}}
+}
+
+// empty reports whether there is nothing to write.
+func (b *batch) empty() bool {
+	return len(b.emissions) == 0 && len(b.dirty) == 0
+}

@@ -1,0 +1,48 @@
+// Copyright The Posthorn Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package source
+
+import (
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/posthorn-dev/posthorn/internal/change"
+)
+
+// plan is what a watch is to do.
+type plan struct {
+	// resource is how the kind is served now.
+	resource schema.GroupVersionResource
+	takers   []*taker
+	// redactions are those of the takers, each once, and keeps says by which of them the last state is kept.
+	redactions []change.Redaction
+	keeps      map[string]bool
+	keepsAny   bool
+}
+
+// newPlan returns the plan for the takers.
+func newPlan(resource schema.GroupVersionResource, takers []*taker) *plan {
+	p := &plan{resource: resource, takers: takers, keeps: map[string]bool{}}
+	seen := map[string]bool{}
+	for _, t := range takers {
+		key := t.source.Redact.Key()
+		if !seen[key] {
+			seen[key] = true
+			p.redactions = append(p.redactions, t.source.Redact)
+		}
+		if t.keepsObject() {
+			p.keeps[key], p.keepsAny = true, true
+		}
+	}
+	return p
+}
+
+// taker returns the taker of that id; nil when there is none.
+func (p *plan) taker(id string) *taker {
+	for _, t := range p.takers {
+		if t.id == id {
+			return t
+		}
+	}
+	return nil
+}
