@@ -59,8 +59,9 @@ type Runner struct {
 	// earlier are the watches with which sources had looked at all objects of a kind before this run, until the first
 	// look at the sources.
 	earlier map[lookedKey][]string
-	// ran are the watches that this run had once: what they sent is not in sent.
-	ran map[string]bool
+	// apart are the watches that read by themselves what was sent: those that this run had once, and those that were far
+	// behind when it began.
+	apart map[string]bool
 	// stale are watches that an earlier run kept something of, until they are wanted or swept.
 	stale map[string]bool
 	began time.Time
@@ -126,7 +127,7 @@ func New(o Options) (*Runner, error) {
 		programs: &programs{known: map[programKey]*compiled{}},
 		meter:    meter, lists: make(chan struct{}, listsAtATime),
 		wake: make(chan struct{}, 1), tellWake: make(chan struct{}, 1),
-		ran: map[string]bool{}, watches: map[watchKey]*running{}, outlook: map[delivery.Name]*outlook{}, deleted: map[delivery.Name]deleted{},
+		apart: map[string]bool{}, watches: map[watchKey]*running{}, outlook: map[delivery.Name]*outlook{}, deleted: map[delivery.Name]deleted{},
 	}
 	r.namespaces = newNamespaces(metadataClient, o.Logger, r.nudge)
 	r.roles = &roles{client: metadataClient, logger: o.Logger, changed: func() { r.rights.expire(); r.nudge() }}
@@ -196,6 +197,8 @@ func (r *Runner) recover(ctx context.Context) bool {
 			r.stale[id] = true
 		}
 		r.earlier = readLooked(stored)
+		r.apart = lagging(stored)
+		maps.DeleteFunc(stored, func(id string, _ []byte) bool { return r.apart[id] })
 		r.sent, err = readSent(ctx, r.opts.Log, stored)
 		return struct{}{}, err
 	}, backoff.WithMaxElapsedTime(0), backoff.WithNotify(func(err error, next time.Duration) {
@@ -445,10 +448,10 @@ func (r *Runner) setWatch(key watchKey, w *running) {
 func (r *Runner) newWatch(key watchKey) *watch {
 	id := key.id()
 	earlier := r.sent
-	if r.ran[id] {
-		earlier = nil // it reads by itself
+	if r.apart[id] {
+		earlier = nil
 	}
-	r.ran[id] = true
+	r.apart[id] = true
 	return &watch{
 		key: key, id: id, log: r.opts.Log, client: r.client, accept: r.opts.Accept, lists: r.lists, report: r.tell,
 		logger: r.logger.With("resource", kindLabel(key.resource), "watch", id),

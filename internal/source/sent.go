@@ -36,6 +36,25 @@ type told struct {
 	edge    change.Edge
 }
 
+// farBehind is how many events a checkpoint is behind the newest one when its watch did not run lately, as that of a kind
+// that is no longer served.
+const farBehind = 10_000
+
+// lagging returns the checkpoints that a start does not have to read events for, unless their watches run again.
+func lagging(checkpoints map[string][]byte) map[string]bool {
+	sequences, newest := map[string]uint64{}, uint64(0)
+	for id, data := range checkpoints {
+		if c, err := readCheckpoint(data); err == nil {
+			sequences[id], newest = c.EventSequence, max(newest, c.EventSequence)
+		}
+	}
+	behind := map[string]bool{}
+	for id, sequence := range sequences {
+		behind[id] = newest-sequence > farBehind
+	}
+	return behind
+}
+
 // readSent reads the events behind the checkpoints. The quick look at an event's source spares decoding what others
 // sent.
 func readSent(ctx context.Context, log Log, checkpoints map[string][]byte) (*sent, error) {
