@@ -93,7 +93,7 @@ func Time(operation Operation, object map[string]any, before, after Managers, ob
 		return e.LastSeen
 	}
 	if operation == Created {
-		if t := timeAt(metadata, "creationTimestamp"); !t.IsZero() {
+		if t := CreationOf(object); !t.IsZero() {
 			return t
 		}
 		return observed
@@ -102,4 +102,9 @@ func Time(operation Operation, object map[string]any, before, after Managers, ob
 		return t
 	}
 	return observed
+}
+
+// CreationOf returns when an object was created, to the second; the zero time where it does not say so.
+func CreationOf(object map[string]any) time.Time {
+	return timeAt(mapAt(object, "metadata"), "creationTimestamp")
 }

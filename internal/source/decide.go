@@ -12,7 +12,7 @@ func (w *watch) decide(b *batch, t *taker, e *entry, o *observation, old objects
 	view := o.view(t.source.Redact)
 	p := e.part(t.id)
 	selected := !o.gone && t.selects(o.ref, view)
-	again := p == nil && e.version != 0
+	again := p == nil && w.wasThere(o)
 	told, lapse := w.lapse(t, e, o)
 	if lapse && told.tells(o) && !t.hasEdge() {
 		w.agree(t, e, o, selected)
@@ -50,6 +50,15 @@ func (w *watch) conclusion(b *batch, t *taker, p *part, j judgement) {
 	if j.op == "" || j.op == change.Deleted {
 		j.e.drop(t.id)
 	}
+}
+
+// wasThere reports whether an object was there before what is observed. Of one that a comparison finds new, a clock may
+// be wrong about that: then the event has a version in its id that it need not have.
+func (w *watch) wasThere(o *observation) bool {
+	if o.net {
+		return !change.CreationOf(o.object).After(w.upToDate)
+	}
+	return !o.added
 }
 
 // transition is whether an object was selected, and is now; lapse says that it may have changed whatever is remembered.

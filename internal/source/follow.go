@@ -235,6 +235,7 @@ func (w *watch) takeOne(ctx context.Context, b *batch, ev apiwatch.Event) (versi
 		return "", err
 	}
 	o := look(object, ev.Type == apiwatch.Deleted, false, time.Now())
+	o.added = ev.Type == apiwatch.Added
 	w.meter.observed(w.key, o)
 	if err := w.observe(ctx, b, o, nil); err != nil {
 		return "", err

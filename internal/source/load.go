@@ -65,7 +65,7 @@ func (w *watch) read(ctx context.Context) error {
 			}
 		}
 		w.entries[uid] = e
-		if e.gone && !e.waits() {
+		if len(e.parts) == 0 {
 			w.leaving[uid], w.worked = struct{}{}, true
 		}
 	})

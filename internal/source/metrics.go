@@ -55,7 +55,7 @@ func newMetrics(registerer prometheus.Registerer) (*metrics, error) {
 			Buckets: []float64{1, 2, 5, 10, 30, 60, 300, 1800},
 		}, labels),
 		watches: gauge("watches", "Watches, by what they are doing.", "phase"),
-		objects: gauge("watched_objects", "Objects that are remembered, selected by a source or not, by kind of resource.", "kind"),
+		objects: gauge("watched_objects", "Objects that are remembered, those that a source selects, by kind of resource.", "kind"),
 		silence: gauge("silence_seconds",
 			"Time since the API server last showed that the watches of a kind live, the one that is longest ago.", "kind"),
 		sources: gauge("sources", "Event sources, by the reason of their condition Watching.", "watching"),

@@ -18,6 +18,8 @@ type observation struct {
 	object   map[string]any
 	managers change.Managers
 	gone     bool
+	// added says that the watch showed the object as one that is new to it.
+	added bool
 	// net says that the difference was found by comparing.
 	net bool
 	at  time.Time

@@ -117,6 +117,12 @@ func (w *watch) remember(b *batch, e *entry, o *observation, old objects, before
 	if !settled {
 		e.managers, e.version = markManagers(o.managers), o.version
 	}
+	if len(e.parts) == 0 {
+		if w.entries[e.uid] != nil {
+			w.letGo(b, e)
+		}
+		return
+	}
 	if w.entries[e.uid] == nil {
 		w.entries[e.uid] = e
 	}
@@ -127,9 +133,16 @@ func (w *watch) remember(b *batch, e *entry, o *observation, old objects, before
 	}
 }
 
-// forget leaves of an entry no more than that the object is gone, until the checkpoint is past that.
+// forget leaves of an entry no more than that the object is gone.
 func (w *watch) forget(b *batch, e *entry) {
-	*e = entry{uid: e.uid, namespace: e.namespace, name: e.name, version: e.version, gone: true}
+	e.gone = true
+	w.letGo(b, e)
+}
+
+// letGo leaves of an entry no more than up to which version nobody wants to know of the object, until the checkpoint is
+// past that. One that no taker ever selected has none.
+func (w *watch) letGo(b *batch, e *entry) {
+	*e = entry{uid: e.uid, namespace: e.namespace, name: e.name, version: e.version, gone: e.gone, seen: e.seen}
 	w.leaving[e.uid] = struct{}{}
 	b.dirty[e.uid] = struct{}{}
 	delete(b.kept, e.uid)

@@ -72,7 +72,7 @@ func (w *watch) putBack(b *batch, m emission, x *extra) {
 		delete(w.leaving, m.uid)
 		return
 	}
-	if e.drop(m.taker.id); e.gone && !e.waits() {
-		w.forget(b, e)
+	if e.drop(m.taker.id); len(e.parts) == 0 || e.gone && !e.waits() {
+		w.letGo(b, e)
 	}
 }

@@ -56,8 +56,8 @@ type watch struct {
 
 	plan    *plan
 	entries map[string]*entry
-	// leaving are the entries of which nothing is to be remembered once the checkpoint is past what they say: until then
-	// a start that looks at those changes again has to know them.
+	// leaving are the entries that no taker has a part of: once the checkpoint is past their version they are forgotten.
+	// Until then a start that looks at those changes again has to know them.
 	leaving map[string]struct{}
 	// objects counts the entries that each taker has a part of.
 	objects map[string]int64
@@ -198,6 +198,9 @@ func (w *watch) adopt() {
 	for _, e := range w.entries {
 		e.parts = slices.DeleteFunc(e.parts, func(p part) bool { return !present[p.taker] })
 		w.count(e, 1)
+		if len(e.parts) == 0 {
+			w.leaving[e.uid], w.worked = struct{}{}, true
+		}
 		for i := range e.parts {
 			w.schedule(w.plan.taker(e.parts[i].taker), e.uid, &e.parts[i])
 		}
