@@ -51,6 +51,7 @@ const diskShare = 0.8
 // Log is the durable side of a dispatcher. It is safe for concurrent use.
 type Log struct {
 	opts     Options
+	lock     *os.File
 	engine   *engine
 	producer jetstream.JetStream
 	core     jetstream.JetStream
@@ -67,7 +68,8 @@ type Log struct {
 	evictions                              keyEvictions
 }
 
-// Open starts the embedded engine in o.Dir and makes sure that its streams are there.
+// Open starts the embedded engine in o.Dir and makes sure that its streams are there. Where another process has the
+// directory open, it waits until that has ended, or ctx.
 func Open(ctx context.Context, o Options) (*Log, error) {
 	if o.Logger == nil {
 		o.Logger = slog.Default()
@@ -89,11 +91,16 @@ func Open(ctx context.Context, o Options) (*Log, error) {
 		return nil, err
 	}
 	o.MaxBytes = limit
-	e, err := startEngine(o)
+	held, err := lock(ctx, o.Dir, o.Logger)
 	if err != nil {
 		return nil, err
 	}
-	l := &Log{opts: o, engine: e, closed: make(chan struct{})}
+	e, err := startEngine(o)
+	if err != nil {
+		_ = held.Close() // nothing was written to it
+		return nil, err
+	}
+	l := &Log{opts: o, lock: held, engine: e, closed: make(chan struct{})}
 	if err := l.open(ctx); err != nil {
 		l.Close()
 		return nil, err
@@ -147,6 +154,7 @@ func (l *Log) Close() {
 		c.Close()
 	}
 	l.engine.close()
+	_ = l.lock.Close() // nothing was written to it
 }
 
 // MaxBytes is what all streams together may take.
