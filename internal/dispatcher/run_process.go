@@ -16,7 +16,10 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"k8s.io/client-go/rest"
 
+	"github.com/posthorn-dev/posthorn/internal/change"
+	"github.com/posthorn-dev/posthorn/internal/compile"
 	"github.com/posthorn-dev/posthorn/internal/config"
+	"github.com/posthorn-dev/posthorn/internal/delivery"
 	"github.com/posthorn-dev/posthorn/internal/eventlog"
 	"github.com/posthorn-dev/posthorn/internal/httpsend"
 	"github.com/posthorn-dev/posthorn/internal/ingest"
@@ -192,6 +195,23 @@ func (p *process) openAPI() (err error) {
 	return nil
 }
 
+// readsChanged reports whether a filter reads which paths have changed, of events that a source may send. There are such
+// paths only where there is an old and a new state.
+func readsChanged(t *routing.Table, s *compile.EventSource) bool {
+	if !s.Takes(change.Updated) {
+		return false
+	}
+	for _, r := range s.Resources {
+		for _, edge := range []change.Edge{change.NoEdge, change.Recovered} {
+			eventType := change.Type(r.Group, r.Kind, change.Updated, edge)
+			if t.Reads(s.Name.Namespace, change.Source(s.Name.Namespace, s.Name.Name), eventType, change.ExtensionChanged) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // close closes what open opened.
 func (p *process) close() {
 	if p.sender != nil {
@@ -219,7 +239,12 @@ const kindEventSource = "WebhookEventSource"
 
 // sourcesOf returns what the sources are to know of an update.
 func sourcesOf(u routing.Update) source.Update {
-	out := source.Update{Sources: u.Sources}
+	out := source.Update{Sources: u.Sources, Changed: map[delivery.Name]bool{}}
+	for _, s := range u.Sources {
+		if readsChanged(u.Table, s) {
+			out.Changed[s.Name] = true
+		}
+	}
 	for _, i := range u.Invalid {
 		if i.Kind == kindEventSource {
 			out.Invalid = append(out.Invalid, source.Invalid{Name: i.Name, UID: i.UID, Generation: i.Generation, Message: i.Message})

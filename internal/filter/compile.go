@@ -20,6 +20,8 @@ import (
 // program is one compiled expression. It is safe for concurrent use.
 type program struct {
 	cel cel.Program
+	// attributes are those that a filter reads; of a transform nobody asks.
+	attributes attributes
 }
 
 // compileFilter compiles an expression that must be true or false.
@@ -35,7 +37,12 @@ func compileFilter(expression string) (*program, error) {
 	if err := mustBeBool(checked, "a filter"); err != nil {
 		return nil, err
 	}
-	return newProgram(env, checked, FilterCostLimit)
+	p, err := newProgram(env, checked, FilterCostLimit)
+	if err != nil {
+		return nil, err
+	}
+	p.attributes = attributesOf(checked)
+	return p, nil
 }
 
 // mustBeBool refuses an expression whose result is known to be neither true nor false.

@@ -92,6 +92,20 @@ func (t *Table) Match(in *filter.Input, e *event.Event, yield func(*delivery.Sub
 	})
 }
 
+// Reads reports whether the filter of a subscription of a namespace may read an attribute of the events of a type and a
+// source.
+func (t *Table) Reads(namespace, source, eventType, attribute string) bool {
+	x := t.indexes[namespace]
+	if x == nil {
+		return false
+	}
+	found := false
+	x.lookup(eventType, func(candidates []*delivery.Subscription) {
+		found = found || slices.ContainsFunc(candidates, func(s *delivery.Subscription) bool { return s.Match.Reads(attribute, source) })
+	})
+	return found
+}
+
 // Endpoint returns the endpoint of that name, or nil.
 func (t *Table) Endpoint(name delivery.Name) *delivery.Endpoint { return t.endpoints[name] }
 

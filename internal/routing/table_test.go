@@ -216,3 +216,26 @@ func BenchmarkNewTable(b *testing.B) {
 		routing.NewTable(nil, subs)
 	}
 }
+
+func TestTable_KnowsWhichAttributesFiltersRead(t *testing.T) {
+	t.Parallel()
+	table := routing.NewTable(nil, []*delivery.Subscription{
+		subscription(t, "team-a", "orders", `event.changed.contains("/spec")`, "com.example.*"),
+		subscription(t, "team-a", "all", `event.actor != ""`, "*"),
+		subscription(t, "team-b", "all", "", "*"),
+	})
+	for _, tc := range []struct {
+		namespace, eventType, attribute string
+		want                            bool
+	}{
+		{"team-a", "com.example.order", "changed", true},
+		{"team-a", "org.example.order", "changed", false},
+		{"team-a", "org.example.order", "actor", true},
+		{"team-b", "com.example.order", "changed", false},
+		{"team-c", "com.example.order", "changed", false},
+	} {
+		if got := table.Reads(tc.namespace, "/shop", tc.eventType, tc.attribute); got != tc.want {
+			t.Errorf("%s of %s in %s is read: %t, want %t", tc.attribute, tc.eventType, tc.namespace, got, tc.want)
+		}
+	}
+}

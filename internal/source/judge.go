@@ -178,6 +178,9 @@ func (w *watch) emit(b *batch, t *taker, j judgement, v ruling, before *extra) {
 	default:
 		c.New = state
 	}
+	if t.changed && c.Old != nil && c.New != nil && c.Form != change.FormPatch {
+		c.Changed = change.ChangedPaths(change.Diff(c.Old, c.New))
+	}
 	known := j.e.before(o.managers)
 	if j.unseen {
 		known = nil

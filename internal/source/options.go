@@ -93,4 +93,6 @@ type Invalid struct {
 type Update struct {
 	Sources []*compile.EventSource
 	Invalid []Invalid
+	// Changed names the sources of whose events somebody reads which paths have changed.
+	Changed map[delivery.Name]bool
 }

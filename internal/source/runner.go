@@ -87,8 +87,8 @@ type running struct {
 
 // deleted is a source that may come back.
 type deleted struct {
-	source *compile.EventSource
-	at     time.Time
+	listedSource
+	at time.Time
 }
 
 // New returns a Runner that does nothing before Run. It does not speak to the API server.
@@ -145,7 +145,7 @@ func (r *Runner) Load(u Update) {
 	// One whose spec is not valid any more is held like one that was deleted, for as long as that is so.
 	for _, s := range r.update.Sources {
 		if !present[s.Name] {
-			r.deleted[s.Name] = deleted{s, time.Now()}
+			r.deleted[s.Name] = deleted{listedSource{s, true, r.update.Changed[s.Name]}, time.Now()}
 		}
 	}
 	for name := range present {
@@ -274,6 +274,8 @@ func (r *Runner) show(outlooks map[delivery.Name]*outlook) {
 type listedSource struct {
 	*compile.EventSource
 	gone bool
+	// changed says that somebody reads which paths have changed.
+	changed bool
 }
 
 // selectsNamespaces reports whether a source chooses namespaces by their labels.
@@ -287,7 +289,7 @@ func (r *Runner) snapshot() (sources []listedSource, invalid []Invalid, ok bool)
 	defer r.mu.Unlock()
 	for _, i := range r.update.Invalid {
 		if d, ok := r.deleted[i.Name]; ok {
-			r.deleted[i.Name] = deleted{d.source, time.Now()}
+			r.deleted[i.Name] = deleted{d.listedSource, time.Now()}
 		}
 	}
 	for name, d := range r.deleted {
@@ -296,10 +298,10 @@ func (r *Runner) snapshot() (sources []listedSource, invalid []Invalid, ok bool)
 		}
 	}
 	for _, s := range r.update.Sources {
-		sources = append(sources, listedSource{s, false})
+		sources = append(sources, listedSource{s, false, r.update.Changed[s.Name]})
 	}
 	for _, d := range r.deleted {
-		sources = append(sources, listedSource{d.source, true})
+		sources = append(sources, d.listedSource)
 	}
 	slices.SortFunc(sources, func(a, b listedSource) int {
 		return compareNames(a.Name, b.Name)
@@ -393,7 +395,7 @@ func (r *Runner) want(
 		known := verdict.known && (!selectsNamespaces(s) || r.namespaces.ready())
 		plans[key].unanswered = plans[key].unanswered || !held && !known
 		held = held || !known || !verdict.granted
-		t := newTaker(s.EventSource, *resource, program, held, r.namespaces.labels)
+		t := newTaker(s, *resource, program, held, r.namespaces.labels)
 		t.looked = row.looked
 		plans[key].takers = append(plans[key].takers, t)
 	}

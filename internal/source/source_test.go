@@ -4,9 +4,15 @@
 package source_test
 
 import (
+	"bytes"
+	"fmt"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	hookv1 "github.com/posthorn-dev/posthorn/api/v1alpha1"
+	"github.com/posthorn-dev/posthorn/internal/change"
+	"github.com/posthorn-dev/posthorn/internal/delivery"
 )
 
 func TestRunner_TellsOfWhatChanges(t *testing.T) {
@@ -71,4 +77,60 @@ func TestRunner_GoesOnAfterARestart(t *testing.T) {
 	w.start()
 	w.awaitTold("all kept configmap.created", "all gone configmap.created",
 		"all kept configmap.updated", "all kept configmap.updated", "all gone configmap.deleted")
+}
+
+func TestRunner_TellsWhichPathsHaveChangedWhereSomebodyReadsThem(t *testing.T) {
+	w := newWorld(t)
+	old := w.configMap("old", map[string]string{"eur": "1"})
+	w.create(old)
+	w.start()
+	w.source("plain", nil)
+	w.source("read", nil)
+	w.awaitWatching("plain")
+	w.awaitWatching("read")
+	set := func(eur string) {
+		old.Data["eur"] = eur
+		w.update(old)
+	}
+	set("2")
+	w.eventually("it is told", w.toldOf("read", "old configmap.updated"))
+	w.changed = map[delivery.Name]bool{{Namespace: w.namespace, Name: "read"}: true}
+	w.load()
+	w.eventually("the states of objects are kept", func() error {
+		var kept bool
+		err := w.log.Objects(t.Context(), w.watchID(), func(_ string, data []byte) { kept = kept || bytes.Contains(data, []byte(`"eur"`)) })
+		if err != nil || !kept {
+			return fmt.Errorf("they are not: %v", err)
+		}
+		return nil
+	})
+	set("3")
+	w.delete(old)
+	w.eventually("it is told", w.toldOf("read", "old configmap.updated", "old configmap.updated", "old configmap.deleted"))
+	w.eventually("it is told", w.toldOf("plain", "old configmap.updated", "old configmap.updated", "old configmap.deleted"))
+	changed := map[string]any{}
+	for _, e := range w.events() {
+		if paths := e.Extensions[change.ExtensionChanged]; paths != nil {
+			changed[tellOf(e)] = paths
+			if bytes.Contains(e.Data, []byte("eur")) {
+				t.Errorf("the data is %s, want a reference", e.Data)
+			}
+		}
+	}
+	if diff := cmp.Diff(map[string]any{"read old configmap.updated": "/data/eur"}, changed); diff != "" {
+		t.Errorf("(-want +told):\n%s", diff)
+	}
+}
+
+// watchID is the id of the only watch of the world.
+func (w *world) watchID() string {
+	w.Helper()
+	stored, err := w.log.Checkpoints(w.Context())
+	if err != nil || len(stored) != 1 {
+		w.Fatalf("%d checkpoints, %v", len(stored), err)
+	}
+	for id := range stored {
+		return id
+	}
+	return ""
 }

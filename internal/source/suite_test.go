@@ -77,7 +77,9 @@ type world struct {
 	namespace string
 	dir       string
 	sources   map[string]*hookv1.WebhookEventSource
-	board     *board
+	// changed names the sources of whose events somebody reads which paths have changed.
+	changed map[delivery.Name]bool
+	board   *board
 
 	log    *eventlog.Log
 	runner *source.Runner
@@ -178,7 +180,7 @@ func (w *world) load() {
 	if w.runner == nil {
 		return
 	}
-	var u source.Update
+	u := source.Update{Changed: w.changed}
 	for _, name := range slices.Sorted(maps.Keys(w.sources)) {
 		compiled, err := compile.Source(w.sources[name])
 		if err != nil {

@@ -19,6 +19,8 @@ import (
 // taker is one source's part in one watch. It is immutable.
 type taker struct {
 	source *compile.EventSource
+	// changed says that somebody reads which paths have changed.
+	changed bool
 	// id is the source's namespace and name, by which its parts and records are kept.
 	id       string
 	resource change.Resource
@@ -38,9 +40,9 @@ type taker struct {
 }
 
 // newTaker returns a source's part in the watch of one of its resources.
-func newTaker(s *compile.EventSource, r compile.Resource, program *when.Program, held bool, namespaceLabels func(string) labels.Labels) *taker {
+func newTaker(s listedSource, r compile.Resource, program *when.Program, held bool, namespaceLabels func(string) labels.Labels) *taker {
 	t := &taker{
-		source: s, id: s.Name.String(),
+		source: s.EventSource, changed: s.changed, id: s.Name.String(),
 		resource: change.Resource{Group: r.Group, Version: r.Version, Kind: r.Kind},
 		labels:   r.Labels, program: program, held: held, namespaceLabels: namespaceLabels,
 	}
@@ -69,7 +71,7 @@ func (t *taker) hasEdge() bool {
 // or to send once an expression has held for long enough.
 func (t *taker) keepsObject() bool {
 	switch {
-	case t.source.Form == change.FormPatch:
+	case t.source.Form == change.FormPatch || t.changed:
 		return true
 	case t.program == nil:
 		return t.source.Occurrences.Series == change.SeriesFinished && change.IsKubernetesEvent(t.resource)

@@ -117,7 +117,7 @@ func (w *watch) planned(p *plan) bool {
 		return false
 	}
 	for i, t := range p.takers {
-		if other := w.next.takers[i]; t.source != other.source || t.held != other.held || t.program != other.program {
+		if other := w.next.takers[i]; t.source != other.source || t.held != other.held || t.program != other.program || t.changed != other.changed {
 			return false
 		}
 	}
