@@ -142,7 +142,7 @@ func (o *outlook) permissions() status.Verdict {
 	return granted
 }
 
-// watching returns whether the watches of a resource live, and since when they do not.
+// watching returns whether the watches of a resource live, and since when they do not; zero for since it is found.
 func (row *outlookRow) watching(
 	states map[watchKey]progress, id string, rights status.Verdict, stale, now time.Time,
 ) (status.Verdict, time.Time) {
@@ -173,7 +173,8 @@ func no(reason, format string, args ...any) status.Verdict {
 	return status.Verdict{Known: true, Reason: reason, Message: fmt.Sprintf(format, args...)}
 }
 
-// living returns whether one watch of a resource lives, and since when it does not.
+// living returns whether one watch of a resource lives, and since when it does not: of one that is stalled, that is when
+// the API server last sent an event or a bookmark.
 func (row *outlookRow) living(s progress, id string, stale, now time.Time) (status.Verdict, time.Time) {
 	kind := kindLabel(row.resource)
 	if s.phase == starting || !s.takers[id].begun {
@@ -187,12 +188,15 @@ func (row *outlookRow) living(s progress, id string, stale, now time.Time) (stat
 	case notServed:
 		return no(hookv1.ReasonKindNotServed, "The cluster no longer serves %s of %s: it is being looked for.", row.resource.Kind, row.resource.APIVersion()), s.since
 	case stalled, idle, starting:
-		return no(hookv1.ReasonWatchStalled, "The watch of %s does not go on: %s.", kind, orElse(s.message, "it is being replaced")), s.since
+		since := s.since
+		if s.phase == stalled && !s.alive.IsZero() {
+			since = s.alive
+		}
+		return no(hookv1.ReasonWatchStalled, "The watch of %s does not go on: %s.", kind, orElse(s.message, "it is being replaced")), since
 	case following:
 	}
 	if s.alive.Before(stale) {
-		return no(hookv1.ReasonWatchStalled, "The watch of %s has shown no life since %s: it is being replaced.",
-			kind, s.alive.UTC().Format(time.RFC3339)), s.alive
+		return no(hookv1.ReasonWatchStalled, "The watch of %s shows no life: it is being replaced.", kind), s.alive
 	}
 	if g := s.gap; g != nil && now.Sub(g.declared) < gapShownFor {
 		return no(hookv1.ReasonGapUnrecoverable,

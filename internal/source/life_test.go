@@ -105,13 +105,19 @@ func TestRunner_ReplacesAWatchThatShowsNoLife(t *testing.T) {
 	w.start(func(o *source.Options) { o.Config, o.StaleAfter = p.config, 4*time.Second })
 	w.source("all", nil)
 	w.awaitWatching("all")
+	begun := time.Now()
 	w.create(w.configMap("heard", nil))
 	w.awaitTold("all heard configmap.created")
+	heard := time.Now()
 	p.silence()
 	w.create(w.configMap("unheard", nil))
 	w.eventually("the watch is known to be stalled", func() error {
-		if !w.board.was(w.sources["all"].Name, hookv1.ReasonWatchStalled) {
+		f, ok := w.board.was(w.sources["all"].Name, hookv1.ReasonWatchStalled)
+		if !ok {
 			return fmt.Errorf("Watching is %+v", w.facts("all").Watching)
+		}
+		if f.WatchingSince.Before(begun) || f.WatchingSince.After(heard) {
+			t.Fatalf("it is stalled since %s, want since the last event, from %s to %s", f.WatchingSince, begun, heard)
 		}
 		return nil
 	})

@@ -235,19 +235,21 @@ func (w *world) start(edit ...func(*source.Options)) {
 type board struct {
 	mu    sync.Mutex
 	facts map[delivery.Name]status.SourceFacts
-	// reasons are those that the condition Watching ever had, by name of the source.
-	reasons map[[2]string]bool
+	// first are the first facts with each reason that the condition Watching ever had, by name of the source.
+	first map[[2]string]status.SourceFacts
 }
 
 func newBoard() *board {
-	return &board{facts: map[delivery.Name]status.SourceFacts{}, reasons: map[[2]string]bool{}}
+	return &board{facts: map[delivery.Name]status.SourceFacts{}, first: map[[2]string]status.SourceFacts{}}
 }
 
 func (b *board) UpdateSource(f status.SourceFacts) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.facts[f.Name] = f
-	b.reasons[[2]string{f.Name.Name, f.Watching.Reason}] = true
+	if k := [2]string{f.Name.Name, f.Watching.Reason}; b.first[k].UID == "" {
+		b.first[k] = f
+	}
 }
 
 func (b *board) ForgetSource(name delivery.Name) {
@@ -256,11 +258,12 @@ func (b *board) ForgetSource(name delivery.Name) {
 	delete(b.facts, name)
 }
 
-// was reports whether the condition Watching of a source ever had the reason.
-func (b *board) was(name, reason string) bool {
+// was returns the first facts with a reason of the condition Watching, and whether it ever had it.
+func (b *board) was(name, reason string) (status.SourceFacts, bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.reasons[[2]string{name, reason}]
+	f, ok := b.first[[2]string{name, reason}]
+	return f, ok
 }
 
 func (w *world) facts(name string) status.SourceFacts {

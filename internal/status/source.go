@@ -5,6 +5,7 @@ package status
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -86,8 +87,35 @@ func (f *SourceFacts) wanted(stored *state, now time.Time) *state {
 		keepPast(s.Source, stored.Source)
 	}
 	s.set(stored, f.Permissions.condition(hookv1.ConditionPermissionsGranted, f.Generation), time.Time{}, now)
-	s.set(stored, f.Watching.condition(hookv1.ConditionWatching, f.Generation), f.WatchingSince, now)
+	watching := f.Watching.condition(hookv1.ConditionWatching, f.Generation)
+	if watching.Status == metav1.ConditionFalse {
+		saySince(&watching, stored.condition(watching.Type), f.WatchingSince, now)
+	}
+	s.set(stored, watching, f.WatchingSince, now)
 	return s
+}
+
+// sinceWords begin the sentence that says since when a source does not watch.
+const sinceWords = " This has been so since "
+
+// saySince has the message of a condition say since when it is so: since it was so of what is stored, which may be of an
+// earlier run, or else since the time that is given, or now. lastTransitionTime cannot say it, since that is when the
+// condition became False, for whatever reason.
+func saySince(c, last *metav1.Condition, since, now time.Time) {
+	switch c.Reason {
+	case hookv1.ReasonInvalidSpec, hookv1.ReasonGapUnrecoverable: // the spec's generation and the message's interval say it
+		return
+	}
+	if since.IsZero() || since.After(now) {
+		since = now
+	}
+	if last != nil && last.Status == c.Status && last.Reason == c.Reason {
+		said, _ := strings.CutPrefix(last.Message, c.Message+sinceWords)
+		if earlier, err := time.Parse(time.RFC3339, strings.TrimSuffix(said, ".")); err == nil && earlier.Before(since) {
+			since = earlier
+		}
+	}
+	c.Message += sinceWords + since.UTC().Format(time.RFC3339) + "."
 }
 
 // keepPast takes over what was true of an earlier run and is true for good, where this one does not know it: the facts

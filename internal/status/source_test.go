@@ -100,6 +100,49 @@ func TestSourceFacts_TimesOfTransition(t *testing.T) {
 	}
 }
 
+func TestSourceFacts_TheMessageSaysSinceWhen(t *testing.T) {
+	t.Parallel()
+	message := func(f SourceFacts, stored *state, now time.Time) (string, *state) {
+		s := f.wanted(stored, now)
+		return s.condition(hookv1.ConditionWatching).Message, s
+	}
+	stored := &state{}
+	f := watching()
+	for _, step := range []struct {
+		verdict    Verdict
+		since, now time.Time
+		want       string
+	}{
+		{f.Watching, time.Time{}, noon, "Alive."},
+		{
+			Verdict{Known: true, Reason: hookv1.ReasonWatchStalled, Message: "It is stalled."}, noon.Add(5 * time.Second), soon,
+			"It is stalled. This has been so since " + noon.Add(5*time.Second).Format(time.RFC3339) + ".",
+		},
+		{ // another reason has another time, though the status stays
+			Verdict{Known: true, Reason: hookv1.ReasonKindNotServed, Message: "It is gone."}, time.Time{}, soon,
+			"It is gone. This has been so since " + soon.Format(time.RFC3339) + ".",
+		},
+		{ // nothing changes
+			Verdict{Known: true, Reason: hookv1.ReasonKindNotServed, Message: "It is gone."}, time.Time{}, soon.Add(time.Minute),
+			"It is gone. This has been so since " + soon.Format(time.RFC3339) + ".",
+		},
+		{ // a restart finds it anew
+			Verdict{Known: true, Reason: hookv1.ReasonKindNotServed, Message: "It is gone."}, soon.Add(time.Hour), soon.Add(time.Hour),
+			"It is gone. This has been so since " + soon.Format(time.RFC3339) + ".",
+		},
+		{
+			Verdict{Known: true, Reason: hookv1.ReasonGapUnrecoverable, Message: "Forgotten from then to now."}, time.Time{}, soon.Add(time.Hour),
+			"Forgotten from then to now.",
+		},
+	} {
+		f.Watching, f.WatchingSince = step.verdict, step.since
+		var got string
+		if got, stored = message(f, stored, step.now); got != step.want {
+			t.Errorf("got %q, want %q", got, step.want)
+		}
+	}
+}
+
 func TestSourceFacts_ARestartForgetsNothingThatIsPast(t *testing.T) {
 	t.Parallel()
 	f := watching()

@@ -520,7 +520,7 @@ func TestWriter_TellsOfWatchesThatStopAndGoOn(t *testing.T) {
 			want    []string
 		}{
 			{"well at first", f.Watching, nil},
-			{"stalled", stalled, []string{"Warning WatchStalled The watch of Pod does not go on: no route."}},
+			{"stalled", stalled, []string{"Warning WatchStalled The watch of Pod does not go on: no route. This has been so since 2000-01-01T00:01:00Z."}},
 			{"comparing", relisting, nil},
 			{"stalled again", stalled, nil},
 			{"comparing again", relisting, nil},
@@ -529,7 +529,7 @@ func TestWriter_TellsOfWatchesThatStopAndGoOn(t *testing.T) {
 			{"well again", f.Watching, nil},
 			{"a right is missing, of which the operator tells", denied, nil},
 			{"the right is back", f.Watching, nil},
-			{"stalled for long", stalled, []string{"Warning WatchStalled The watch of Pod does not go on: no route."}},
+			{"stalled for long", stalled, []string{"Warning WatchStalled The watch of Pod does not go on: no route. This has been so since 2000-01-01T00:10:00Z."}},
 			{"back with a gap", gap, []string{
 				"Normal WatchResumed",
 				"Warning GapUnrecoverable The cluster has forgotten. The source goes on.",
