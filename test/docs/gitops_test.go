@@ -69,10 +69,35 @@ var healths = map[string]health{
 	},
 }
 
-// object is one of generation 2 with the status.
-func (h health) object(t *testing.T) *unstructured.Unstructured {
+// kinds are all of Posthorn's, in their order.
+func kinds(t *testing.T) []string {
 	t.Helper()
-	content := `{"apiVersion":"posthorn.dev/v1alpha1","kind":"WebhookEndpoint","metadata":{"name":"x","generation":2},"spec":{}`
+	files, err := filepath.Glob(filepath.Join("..", "..", "config", "crd", "bases", "*.yaml"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("%d definitions, %v", len(files), err)
+	}
+	var kinds []string
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var crd struct {
+			Spec struct{ Names struct{ Kind string } }
+		}
+		if err := yaml.Unmarshal(text, &crd); err != nil {
+			t.Fatal(err)
+		}
+		kinds = append(kinds, crd.Spec.Names.Kind)
+	}
+	slices.Sort(kinds)
+	return kinds
+}
+
+// object is one of a kind and of generation 2 with the status.
+func (h health) object(t *testing.T, kind string) *unstructured.Unstructured {
+	t.Helper()
+	content := `{"apiVersion":"posthorn.dev/v1alpha1","kind":"` + kind + `","metadata":{"name":"x","generation":2},"spec":{}`
 	if h.status != "" {
 		content += `,"status":` + h.status
 	}
@@ -90,8 +115,13 @@ func TestGitOps_FluxReadsTheHealth(t *testing.T) {
 		HealthCheckExprs []kustomize.CustomHealthCheck `json:"healthCheckExprs"`
 	}
 	snippet(t, "healthCheckExprs:", &page)
-	if len(page.HealthCheckExprs) != 1 {
-		t.Fatalf("the page has %d health checks, want 1", len(page.HealthCheckExprs))
+	checked := make([]string, len(page.HealthCheckExprs))
+	for i, c := range page.HealthCheckExprs {
+		checked[i] = c.Kind
+	}
+	slices.Sort(checked)
+	if diff := cmp.Diff(kinds(t), checked); diff != "" {
+		t.Fatalf("kinds (-want +page):\n%s", diff)
 	}
 	newReader, err := cel.NewStatusReader(page.HealthCheckExprs)
 	if err != nil {
@@ -101,9 +131,11 @@ func TestGitOps_FluxReadsTheHealth(t *testing.T) {
 	for name, h := range healths {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			got, err := reader.ReadStatusForObject(t.Context(), nil, h.object(t))
-			if err != nil || string(got.Status) != h.flux {
-				t.Errorf("got %v (%v), want %s", got, err, h.flux)
+			for _, kind := range checked {
+				got, err := reader.ReadStatusForObject(t.Context(), nil, h.object(t, kind))
+				if err != nil || string(got.Status) != h.flux {
+					t.Errorf("%s: got %v (%v), want %s", kind, got, err, h.flux)
+				}
 			}
 		})
 	}
@@ -114,25 +146,34 @@ func TestGitOps_ArgoReadsTheHealth(t *testing.T) {
 	t.Parallel()
 	var page map[string]string
 	snippet(t, "resource.customizations.health", &page)
-	script := page["resource.customizations.health.posthorn.dev_WebhookEndpoint"]
+	of := kinds(t)
 	for name, h := range healths {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			l := lua.NewState()
-			defer l.Close()
-			l.SetGlobal("obj", luaValue(l, h.object(t).Object))
-			if err := l.DoString(script); err != nil {
-				t.Fatal(err)
-			}
-			answer, ok := l.Get(-1).(*lua.LTable)
-			if !ok {
-				t.Fatalf("the script returned %v", l.Get(-1))
-			}
-			if got := lua.LVAsString(answer.RawGetString("status")); got != h.argo {
-				t.Errorf("got %s, want %s", got, h.argo)
+			for _, kind := range of {
+				script := page["resource.customizations.health.posthorn.dev_"+kind]
+				if got := argoHealth(t, script, h.object(t, kind)); got != h.argo {
+					t.Errorf("%s: got %s, want %s", kind, got, h.argo)
+				}
 			}
 		})
 	}
+}
+
+// argoHealth returns the status that a script makes of an object.
+func argoHealth(t *testing.T, script string, object *unstructured.Unstructured) string {
+	t.Helper()
+	l := lua.NewState()
+	defer l.Close()
+	l.SetGlobal("obj", luaValue(l, object.Object))
+	if err := l.DoString(script); err != nil {
+		t.Fatal(err)
+	}
+	answer, ok := l.Get(-1).(*lua.LTable)
+	if !ok {
+		t.Fatalf("the script returned %v", l.Get(-1))
+	}
+	return lua.LVAsString(answer.RawGetString("status"))
 }
 
 // TestGitOps_ArgoKnowsTheKeys holds the keys of the page against what Argo CD reads under them: a customization and
@@ -141,22 +182,29 @@ func TestGitOps_ArgoKnowsTheKeys(t *testing.T) {
 	t.Parallel()
 	var page map[string]string
 	snippet(t, "resource.customizations.health", &page)
-	const prefix, kind = "resource.customizations.", ".posthorn.dev_WebhookEndpoint"
-	want := []string{prefix + "health" + kind, prefix + "ignoreResourceUpdates" + kind}
+	const prefix, group = "resource.customizations.", ".posthorn.dev_"
+	var want []string
+	for _, customization := range []string{"health", "ignoreResourceUpdates"} {
+		for _, kind := range kinds(t) {
+			want = append(want, prefix+customization+group+kind)
+		}
+	}
 	if diff := cmp.Diff(want, slices.Sorted(maps.Keys(page))); diff != "" {
 		t.Fatalf("keys (-want +page):\n%s", diff)
 	}
-	// The fields that Argo CD has there.
-	var ignore struct {
-		JSONPointers          []string `json:"jsonPointers"`
-		JQPathExpressions     []string `json:"jqPathExpressions"`
-		ManagedFieldsManagers []string `json:"managedFieldsManagers"`
-	}
-	if err := yaml.UnmarshalStrict([]byte(page[want[1]]), &ignore); err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff([]string{"/status"}, ignore.JSONPointers); diff != "" || len(ignore.JQPathExpressions)+len(ignore.ManagedFieldsManagers) > 0 {
-		t.Errorf("ignores %+v, want the status alone", ignore)
+	for _, kind := range kinds(t) {
+		// The fields that Argo CD has there.
+		var ignore struct {
+			JSONPointers          []string `json:"jsonPointers"`
+			JQPathExpressions     []string `json:"jqPathExpressions"`
+			ManagedFieldsManagers []string `json:"managedFieldsManagers"`
+		}
+		if err := yaml.UnmarshalStrict([]byte(page[prefix+"ignoreResourceUpdates"+group+kind]), &ignore); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff([]string{"/status"}, ignore.JSONPointers); diff != "" || len(ignore.JQPathExpressions)+len(ignore.ManagedFieldsManagers) > 0 {
+			t.Errorf("%s ignores %+v, want the status alone", kind, ignore)
+		}
 	}
 }
 
