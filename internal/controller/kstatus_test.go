@@ -13,7 +13,7 @@ import (
 	"github.com/posthorn-dev/posthorn/internal/testkit/revisions"
 )
 
-// startRevisions watches all objects of both kinds for the whole suite. What it objects to, the spec that is
+// startRevisions watches all objects of all kinds for the whole suite. What it objects to, the spec that is
 // running then fails with. The dispatcher is played here; test/chaos has the real one.
 func startRevisions() *revisions.Recorder {
 	GinkgoHelper()

@@ -24,6 +24,7 @@ var stallReasons = map[string]bool{
 	hookv1.ReasonInvalidFilter: true, hookv1.ReasonFilterTooExpensive: true,
 	hookv1.ReasonInvalidTransform: true, hookv1.ReasonTransformTooExpensive: true,
 	hookv1.ReasonInvalidExpression: true, hookv1.ReasonExpressionTooExpensive: true,
+	hookv1.ReasonSchemaInvalid: true, hookv1.ReasonRemoteRefNotAllowed: true, hookv1.ReasonExampleInvalid: true,
 }
 
 // compute returns what kstatus makes of an object, and the generation that its status is about.
@@ -87,6 +88,8 @@ func requiredOf(o object) []string {
 			required = append(required, hookv1.ConditionExpressionValid)
 		}
 		return required
+	case *hookv1.WebhookEventType:
+		return []string{hookv1.ConditionRouted, hookv1.ConditionSchemaValid}
 	default:
 		return []string{hookv1.ConditionRouted, hookv1.ConditionEndpointResolved, hookv1.ConditionFilterValid}
 	}

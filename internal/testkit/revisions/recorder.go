@@ -58,6 +58,7 @@ func Start(ctx context.Context, config *rest.Config) (*Recorder, error) {
 	r := newRecorder(watcher)
 	for _, list := range []client.ObjectList{
 		&hookv1.WebhookEndpointList{}, &hookv1.WebhookSubscriptionList{}, &hookv1.WebhookEventSourceList{},
+		&hookv1.WebhookEventTypeList{},
 	} {
 		from, err := r.look(ctx, list)
 		if err != nil {
