@@ -5,9 +5,9 @@
 // WebhookEventSources, and hands the events to ingest.
 //
 // There is one watch for each resource, field selector and namespace that the dispatcher is restricted to, whatever
-// the number of sources; the sources that take part in it are its takers. A watch keeps a fingerprint of each object,
-// and what each taker needs to know of it (whether its selector matched, how long its expression has been true), in
-// memory and in the event log. Objects themselves are kept only where a taker compares with the one before.
+// the number of sources; the sources that take part in it are its takers. A watch keeps a fingerprint of each object
+// that a taker selects, and what the taker needs to know of it (how long its expression has been true), in memory and in
+// the event log. Objects themselves are kept only where a taker compares with the one before.
 //
 // Nothing is missed and nothing repeated, by the order of writes. Of a batch of changes, first the events are stored,
 // then what is remembered of the objects, then the checkpoint: the resource version up to which all is done, and the

@@ -201,6 +201,9 @@ func (w *watch) take(ctx context.Context, first apiwatch.Event, more <-chan apiw
 			ok = false
 		}
 	}
+	if ctx.Err() != nil {
+		return ctx.Err() // what was looked at last was perhaps not looked at whole
+	}
 	// What came before a failure is done all the same.
 	if err := w.commit(ctx, b); err != nil {
 		return err

@@ -128,6 +128,8 @@ func TestRunner_ReplacesAWatchThatShowsNoLife(t *testing.T) {
 // silencer can have the watches that are open stop to tell anything.
 type silencer struct {
 	config *rest.Config
+	// only is how the paths of those end that can be silenced; empty for all.
+	only   string
 	mu     sync.Mutex
 	silent chan struct{} // closed when those of now are to be silent
 }
@@ -136,7 +138,7 @@ func newSilencer(t *testing.T, config *rest.Config) *silencer {
 	t.Helper()
 	s := &silencer{silent: make(chan struct{})}
 	s.config = newProxy(t, config, func(r *http.Response) error {
-		if strings.Contains(r.Request.URL.RawQuery, "watch=") {
+		if strings.Contains(r.Request.URL.RawQuery, "watch=") && strings.HasSuffix(r.Request.URL.Path, s.only) {
 			s.mu.Lock()
 			defer s.mu.Unlock()
 			r.Body = &silenced{r.Body, s.silent, r.Request.Context().Done()}

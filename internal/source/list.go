@@ -180,7 +180,7 @@ func (w *watch) tellGone(b *batch, e *entry, need map[string]bool) {
 		e.drop(t.id)
 		b.dirty[e.uid] = struct{}{}
 	}
-	if _, leaving := w.leaving[e.uid]; e.gone && !leaving && !e.waits() {
+	if e.gone && !e.waits() {
 		w.forget(b, e)
 	}
 }

@@ -8,7 +8,10 @@ import (
 	"log/slog"
 	"maps"
 	"sync"
+	"time"
 
+	"github.com/cenkalti/backoff/v5"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -16,6 +19,8 @@ import (
 	"k8s.io/client-go/metadata/metadatainformer"
 	"k8s.io/client-go/tools/cache"
 )
+
+var namespaceResource = schema.GroupVersionResource{Version: "v1", Resource: "namespaces"}
 
 // namespaces knows the labels of the namespaces, once a source chooses by them.
 type namespaces struct {
@@ -29,20 +34,51 @@ type namespaces struct {
 
 	mu    sync.Mutex
 	known map[string]labels.Set
+	// running ends with the watch of the namespaces.
+	running context.Context //nolint:containedctx // of what need began
 }
 
 func newNamespaces(c metadata.Interface, logger *slog.Logger, changed func()) *namespaces {
 	return &namespaces{client: c, logger: logger, changed: changed, known: map[string]labels.Set{}}
 }
 
-// labels returns the labels of a namespace; none while they are not known.
+// labels returns the labels of a namespace; none of one that is not there. An object may be seen before the watch of the
+// namespaces shows its own: then the API server is asked, until it answers.
 func (n *namespaces) labels(namespace string) labels.Labels {
 	n.mu.Lock()
-	defer n.mu.Unlock()
-	if l, ok := n.known[namespace]; ok {
+	l, ok := n.known[namespace]
+	running := n.running
+	n.mu.Unlock()
+	if ok || running == nil || namespace == "" {
 		return l
 	}
-	return noLabels
+	l, err := backoff.Retry(running, func() (labels.Set, error) {
+		m, err := n.client.Resource(namespaceResource).Get(running, namespace, metav1.GetOptions{})
+		if apierrors.IsNotFound(err) {
+			return noLabels, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		return n.learn(namespace, m.Labels), nil
+	}, backoff.WithMaxElapsedTime(0), backoff.WithNotify(func(err error, next time.Duration) {
+		n.logger.Warn("Could not read the labels of a namespace", "namespace", namespace, "error", err, "nextAttemptIn", next)
+	}))
+	if err != nil {
+		return noLabels // everything ends
+	}
+	return l
+}
+
+// learn takes in the labels of a namespace that was not known, and returns those that are known then.
+func (n *namespaces) learn(name string, l labels.Set) labels.Set {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if newer, ok := n.known[name]; ok {
+		return newer
+	}
+	n.known[name] = l
+	return l
 }
 
 // ready reports whether the labels of all namespaces are known.
@@ -54,8 +90,10 @@ func (n *namespaces) need(ctx context.Context, group *sync.WaitGroup, needed boo
 		return
 	}
 	n.started = true
-	resource := schema.GroupVersionResource{Version: "v1", Resource: "namespaces"}
-	informer := metadatainformer.NewFilteredMetadataInformer(n.client, resource, metav1.NamespaceAll, 0, cache.Indexers{}, nil).Informer()
+	n.mu.Lock()
+	n.running = ctx
+	n.mu.Unlock()
+	informer := metadatainformer.NewFilteredMetadataInformer(n.client, namespaceResource, metav1.NamespaceAll, 0, cache.Indexers{}, nil).Informer()
 	set := func(object any) {
 		if m, ok := object.(*metav1.PartialObjectMetadata); ok {
 			n.set(m.Name, m.Labels)
@@ -69,7 +107,7 @@ func (n *namespaces) need(ctx context.Context, group *sync.WaitGroup, needed boo
 				object = gone.Obj
 			}
 			if m, ok := object.(*metav1.PartialObjectMetadata); ok {
-				n.set(m.Name, nil)
+				n.drop(m.Name)
 			}
 		},
 	})
@@ -90,13 +128,16 @@ func (n *namespaces) need(ctx context.Context, group *sync.WaitGroup, needed boo
 func (n *namespaces) set(name string, l labels.Set) {
 	n.mu.Lock()
 	same := maps.Equal(n.known[name], l)
-	if l == nil {
-		delete(n.known, name)
-	} else {
-		n.known[name] = maps.Clone(l)
-	}
+	n.known[name] = maps.Clone(l)
 	n.mu.Unlock()
 	if !same {
 		n.changed()
 	}
+}
+
+// drop forgets a namespace that is gone.
+func (n *namespaces) drop(name string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	delete(n.known, name)
 }

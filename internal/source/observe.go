@@ -96,6 +96,15 @@ func (w *watch) remember(b *batch, e *entry, o *observation, old objects, before
 		return
 	}
 	settled, kept, fresh := before != nil, objects{}, false
+	if len(e.parts) == 0 {
+		if e.gone = false; !settled {
+			e.version = o.version
+		}
+		if w.entries[e.uid] != nil {
+			w.letGo(b, e)
+		}
+		return
+	}
 	for _, r := range w.plan.redactions {
 		_, has := e.imprint(r.Key())
 		if !settled || !has {
@@ -117,12 +126,6 @@ func (w *watch) remember(b *batch, e *entry, o *observation, old objects, before
 	if !settled {
 		e.managers, e.version = markManagers(o.managers), o.version
 	}
-	if len(e.parts) == 0 {
-		if w.entries[e.uid] != nil {
-			w.letGo(b, e)
-		}
-		return
-	}
 	if w.entries[e.uid] == nil {
 		w.entries[e.uid] = e
 	}
@@ -143,6 +146,9 @@ func (w *watch) forget(b *batch, e *entry) {
 // past that. One that no taker ever selected has none.
 func (w *watch) letGo(b *batch, e *entry) {
 	*e = entry{uid: e.uid, namespace: e.namespace, name: e.name, version: e.version, gone: e.gone, seen: e.seen}
+	if _, leaving := w.leaving[e.uid]; leaving {
+		return // what is stored says enough
+	}
 	w.leaving[e.uid] = struct{}{}
 	b.dirty[e.uid] = struct{}{}
 	delete(b.kept, e.uid)

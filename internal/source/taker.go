@@ -10,6 +10,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/labels"
 
+	hookv1 "github.com/posthorn-dev/posthorn/api/v1alpha1"
 	"github.com/posthorn-dev/posthorn/internal/change"
 	"github.com/posthorn-dev/posthorn/internal/compile"
 	"github.com/posthorn-dev/posthorn/internal/edge"
@@ -84,7 +85,11 @@ func (t *taker) keepsObject() bool {
 
 // selects reports whether the object is one that the taker is to tell of. object is sanitized.
 func (t *taker) selects(ref change.Reference, object map[string]any) bool {
-	if !t.source.Admits(ref.Namespace, t.namespaceLabels(ref.Namespace)) || !t.labels.Matches(labels.Set(ref.Labels)) {
+	var namespace labels.Labels = noLabels
+	if t.source.Namespaces.From == hookv1.FromNamespacesSelector {
+		namespace = t.namespaceLabels(ref.Namespace)
+	}
+	if !t.source.Admits(ref.Namespace, namespace) || !t.labels.Matches(labels.Set(ref.Labels)) {
 		return false
 	}
 	if !change.IsKubernetesEvent(t.resource) {
