@@ -122,13 +122,9 @@ func readEntry(uid string, b []byte, shared names, withObjects bool) (*entry, ob
 		case entryGone:
 			e.gone = f.Bool()
 		case entryManagers:
-			for m := f.Bytes; len(m) >= 4; m = m[4:] {
-				e.managers = append(e.managers, managerMark{hash: binary.BigEndian.Uint32(m)})
-			}
+			e.managers = readManagers(f.Bytes)
 		case entryFields:
-			for i := range min(len(e.managers), len(f.Bytes)/4) {
-				e.managers[i].fields = binary.BigEndian.Uint32(f.Bytes[4*i:])
-			}
+			readFields(f.Bytes, e.managers)
 		case entryPrint:
 			p, object, err := readPrint(f.Bytes, shared, withObjects)
 			if err != nil {
@@ -158,6 +154,21 @@ func readEntry(uid string, b []byte, shared names, withObjects bool) (*entry, ob
 		return nil, nil, fmt.Errorf("read what is remembered of object %s: %w", uid, err)
 	}
 	return e, kept, nil
+}
+
+func readManagers(b []byte) []managerMark {
+	managers := make([]managerMark, len(b)/4)
+	for i := range managers {
+		managers[i].hash = binary.BigEndian.Uint32(b[4*i:])
+	}
+	return managers
+}
+
+// readFields reads how many fields each of the managers has, which earlier builds did not write.
+func readFields(b []byte, into []managerMark) {
+	for i := range min(len(into), len(b)/4) {
+		into[i].fields = binary.BigEndian.Uint32(b[4*i:])
+	}
 }
 
 func readPrint(b []byte, shared names, withObject bool) (p imprint, object map[string]any, err error) {

@@ -181,7 +181,7 @@ func (w *watch) tellGone(b *batch, e *entry, need map[string]bool) {
 		b.dirty[e.uid] = struct{}{}
 	}
 	if e.gone && !e.waits() {
-		w.forget(b, e)
+		w.letGo(b, e)
 	}
 }
 

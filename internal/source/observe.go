@@ -82,53 +82,25 @@ func (w *watch) lastStates(ctx context.Context, b *batch, e *entry) (objects, er
 	return kept, err
 }
 
-// remember takes the state into the entry, or forgets the entry.
+// remember takes the state into the entry, or lets the entry go. before is its outline where the state stays.
 func (w *watch) remember(b *batch, e *entry, o *observation, old objects, before *outline) {
-	if o.gone {
-		e.version = max(e.version, o.version)
-		if e.waits() {
-			e.gone = true
-			b.dirty[e.uid] = struct{}{}
-			b.kept[e.uid] = old
-			return
-		}
-		w.forget(b, e)
+	switch {
+	case o.gone:
+		w.rememberGone(b, e, o, old)
+		return
+	case len(e.parts) == 0:
+		w.rememberUnselected(b, e, o, before)
 		return
 	}
-	settled, kept, fresh := before != nil, objects{}, false
-	if len(e.parts) == 0 {
-		if e.gone = false; !settled {
-			e.version = o.version
-		}
-		if w.entries[e.uid] != nil {
-			w.letGo(b, e)
-		}
-		return
-	}
-	for _, r := range w.plan.redactions {
-		_, has := e.imprint(r.Key())
-		if !settled || !has {
-			e.setPrint(w.names.of(r.Key()), o.print(r))
-		}
-		if !w.plan.keeps[r.Key()] {
-			continue
-		}
-		if settled && old[r.Key()] != nil {
-			kept[r.Key()] = old[r.Key()]
-		} else {
-			kept[r.Key()], fresh = o.view(r), true
-		}
-	}
-	if settled && !fresh && before.isOf(e) && w.entries[e.uid] != nil {
+	kept, fresh := w.imprint(e, o, old, before != nil)
+	if before != nil && !fresh && before.isOf(e) && w.entries[e.uid] != nil {
 		return
 	}
 	e.gone = false
-	if !settled {
+	if before == nil {
 		e.managers, e.version = markManagers(o.managers), o.version
 	}
-	if w.entries[e.uid] == nil {
-		w.entries[e.uid] = e
-	}
+	w.entries[e.uid] = e
 	b.dirty[e.uid] = struct{}{}
 	delete(w.leaving, e.uid)
 	if len(kept) > 0 {
@@ -136,10 +108,46 @@ func (w *watch) remember(b *batch, e *entry, o *observation, old objects, before
 	}
 }
 
-// forget leaves of an entry no more than that the object is gone.
-func (w *watch) forget(b *batch, e *entry) {
-	e.gone = true
-	w.letGo(b, e)
+// imprint has the entry know the state by its fingerprints, unless its own state stays, and returns the states that are to
+// be kept, and whether one of them was not before.
+func (w *watch) imprint(e *entry, o *observation, old objects, stays bool) (kept objects, fresh bool) {
+	kept = objects{}
+	for _, r := range w.plan.redactions {
+		_, has := e.imprint(r.Key())
+		if !stays || !has {
+			e.setPrint(w.names.of(r.Key()), o.print(r))
+		}
+		if !w.plan.keeps[r.Key()] {
+			continue
+		}
+		if stays && old[r.Key()] != nil {
+			kept[r.Key()] = old[r.Key()]
+		} else {
+			kept[r.Key()], fresh = o.view(r), true
+		}
+	}
+	return kept, fresh
+}
+
+// rememberGone takes in that the object is gone.
+func (w *watch) rememberGone(b *batch, e *entry, o *observation, old objects) {
+	e.version, e.gone = max(e.version, o.version), true
+	if !e.waits() {
+		w.letGo(b, e)
+		return
+	}
+	b.dirty[e.uid] = struct{}{}
+	b.kept[e.uid] = old
+}
+
+// rememberUnselected takes in that no taker selects the object.
+func (w *watch) rememberUnselected(b *batch, e *entry, o *observation, before *outline) {
+	if e.gone = false; before == nil {
+		e.version = o.version
+	}
+	if w.entries[e.uid] != nil {
+		w.letGo(b, e)
+	}
 }
 
 // letGo leaves of an entry no more than up to which version nobody wants to know of the object, until the checkpoint is
