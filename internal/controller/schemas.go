@@ -138,10 +138,7 @@ func (s *Schemas) notify() {
 func (s *Schemas) Of(ctx context.Context, r compile.Resource) (*when.Schema, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	path := "apis/" + r.Group + "/" + r.Version
-	if r.Group == "" {
-		path = "api/" + r.Version
-	}
+	path := when.DocumentOf(r.Group, r.Version)
 	document, found := s.index[path]
 	if !found && time.Since(s.readAt) > schemaRefresh {
 		if err := s.refresh(ctx); err != nil {

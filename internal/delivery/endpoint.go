@@ -4,9 +4,11 @@
 package delivery
 
 import (
+	"cmp"
 	"net/netip"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/posthorn-dev/posthorn/internal/breaker"
@@ -21,6 +23,11 @@ type Name struct {
 
 // String returns namespace/name, the form of log keys.
 func (n Name) String() string { return n.Namespace + "/" + n.Name }
+
+// Compare orders names by namespace, then by name.
+func (n Name) Compare(other Name) int {
+	return cmp.Or(strings.Compare(n.Namespace, other.Namespace), strings.Compare(n.Name, other.Name))
+}
 
 // Endpoint is a WebhookEndpoint compiled with its credentials: all that one needs to send there.
 // It is immutable; a change of spec or of a Secret makes a new one.

@@ -4,12 +4,10 @@
 package dispatcher
 
 import (
-	"cmp"
 	"slices"
 	"time"
 
 	"github.com/posthorn-dev/posthorn/internal/breaker"
-	"github.com/posthorn-dev/posthorn/internal/delivery"
 	"github.com/posthorn-dev/posthorn/internal/status"
 )
 
@@ -223,9 +221,4 @@ func (l *lane) late(now time.Time) bool {
 		return true
 	}
 	return len(l.backlog) > 0 && now.Sub(l.backlog[0].since()) > overdueAfter
-}
-
-// compareNames orders objects by namespace and name.
-func compareNames(a, b delivery.Name) int {
-	return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))
 }

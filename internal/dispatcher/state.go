@@ -186,7 +186,7 @@ func (d *Dispatcher) Circuits(namespace string) []CircuitView {
 		views = append(views, CircuitView{name, l.endpoint.Host, l.circuit.key.shared, l.circuit.breaker.Snapshot()})
 	}
 	slices.SortFunc(views, func(a, b CircuitView) int {
-		return compareNames(a.Endpoint, b.Endpoint)
+		return a.Endpoint.Compare(b.Endpoint)
 	})
 	return views
 }

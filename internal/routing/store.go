@@ -243,13 +243,13 @@ func (s *store) update() Update {
 		}
 		sources = append(sources, e.value)
 	}
-	slices.SortFunc(sources, func(a, b *compile.EventSource) int { return compareNames(a.Name, b.Name) })
+	slices.SortFunc(sources, func(a, b *compile.EventSource) int { return a.Name.Compare(b.Name) })
 	// The table sorts what it holds itself.
 	slices.SortFunc(invalid, func(a, b Invalid) int {
 		if c := strings.Compare(a.Kind, b.Kind); c != 0 {
 			return c
 		}
-		return compareNames(a.Name, b.Name)
+		return a.Name.Compare(b.Name)
 	})
 	u := Update{Table: s.table, Types: types, Invalid: invalid, Sources: sources, SameTable: s.table != nil}
 	if u.Table == nil {

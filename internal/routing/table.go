@@ -7,7 +7,6 @@ import (
 	"iter"
 	"maps"
 	"slices"
-	"strings"
 
 	"github.com/posthorn-dev/posthorn/internal/delivery"
 	"github.com/posthorn-dev/posthorn/internal/event"
@@ -55,20 +54,12 @@ func NewTable(endpoints []*delivery.Endpoint, subscriptions []*delivery.Subscrip
 
 // sorted returns the values of m in the order of their names.
 func sorted[V any](m map[delivery.Name]V) []V {
-	names := slices.SortedFunc(maps.Keys(m), compareNames)
+	names := slices.SortedFunc(maps.Keys(m), delivery.Name.Compare)
 	values := make([]V, len(names))
 	for i, n := range names {
 		values[i] = m[n]
 	}
 	return values
-}
-
-// compareNames orders by namespace, then by name.
-func compareNames(a, b delivery.Name) int {
-	if c := strings.Compare(a.Namespace, b.Namespace); c != 0 {
-		return c
-	}
-	return strings.Compare(a.Name, b.Name)
 }
 
 // Match calls yield once for each subscription of the event's namespace that wants the event, and

@@ -137,11 +137,7 @@ func (k *kinds) fields(r change.Resource, s, last *served) error {
 	if err != nil {
 		return fmt.Errorf("ask for the schemas: %w", err)
 	}
-	path := "apis/" + r.APIVersion()
-	if r.Group == "" {
-		path = "api/" + r.Version
-	}
-	group, ok := paths[path]
+	group, ok := paths[when.DocumentOf(r.Group, r.Version)]
 	if !ok {
 		return nil
 	}

@@ -4,13 +4,11 @@
 package source
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
 	"maps"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -304,13 +302,9 @@ func (r *Runner) snapshot() (sources []listedSource, invalid []Invalid, ok bool)
 		sources = append(sources, d.listedSource)
 	}
 	slices.SortFunc(sources, func(a, b listedSource) int {
-		return compareNames(a.Name, b.Name)
+		return a.Name.Compare(b.Name)
 	})
 	return sources, r.update.Invalid, r.known
-}
-
-func compareNames(a, b delivery.Name) int {
-	return cmp.Or(strings.Compare(a.Namespace, b.Namespace), strings.Compare(a.Name, b.Name))
 }
 
 // askAhead asks several questions about rights at a time, so that reconcile finds the answers.

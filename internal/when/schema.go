@@ -48,6 +48,15 @@ type kinds struct {
 	} `json:"x-kubernetes-group-version-kind"`
 }
 
+// DocumentOf returns by which path an API server lists the OpenAPI v3 document that has the kinds of a version: apis/apps/v1,
+// or api/v1 for the core group, whose name is empty.
+func DocumentOf(group, version string) string {
+	if group == "" {
+		return "api/" + version
+	}
+	return "apis/" + group + "/" + version
+}
+
 // SchemaFor reads the schema of a kind out of an OpenAPI v3 document as the API server publishes it at
 // /openapi/v3/apis/GROUP/VERSION, or /openapi/v3/api/v1 for the group "". An error that is ErrNoSchema
 // says that the document has none of that kind, or none that describes its fields.
