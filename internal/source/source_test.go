@@ -5,7 +5,7 @@ package source_test
 
 import (
 	"bytes"
-	"fmt"
+	"errors"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -99,10 +99,10 @@ func TestRunner_TellsWhichPathsHaveChangedWhereSomebodyReadsThem(t *testing.T) {
 	w.eventually("the states of objects are kept", func() error {
 		var kept bool
 		err := w.log.Objects(t.Context(), w.watchID(), func(_ string, data []byte) { kept = kept || bytes.Contains(data, []byte(`"eur"`)) })
-		if err != nil || !kept {
-			return fmt.Errorf("they are not: %v", err)
+		if err == nil && !kept {
+			err = errors.New("they are not")
 		}
-		return nil
+		return err
 	})
 	set("3")
 	w.delete(old)

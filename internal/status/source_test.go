@@ -115,23 +115,31 @@ func TestSourceFacts_TheMessageSaysSinceWhen(t *testing.T) {
 	}{
 		{f.Watching, time.Time{}, noon, "Alive."},
 		{
-			Verdict{Known: true, Reason: hookv1.ReasonWatchStalled, Message: "It is stalled."}, noon.Add(5 * time.Second), soon,
+			Verdict{Known: true, Reason: hookv1.ReasonWatchStalled, Message: "It is stalled."},
+			noon.Add(5 * time.Second), soon,
 			"It is stalled. This has been so since " + noon.Add(5*time.Second).Format(time.RFC3339) + ".",
 		},
 		{ // another reason has another time, though the status stays
-			Verdict{Known: true, Reason: hookv1.ReasonKindNotServed, Message: "It is gone."}, time.Time{}, soon,
+			Verdict{Known: true, Reason: hookv1.ReasonKindNotServed, Message: "It is gone."},
+			time.Time{},
+			soon,
 			"It is gone. This has been so since " + soon.Format(time.RFC3339) + ".",
 		},
 		{ // nothing changes
-			Verdict{Known: true, Reason: hookv1.ReasonKindNotServed, Message: "It is gone."}, time.Time{}, soon.Add(time.Minute),
+			Verdict{Known: true, Reason: hookv1.ReasonKindNotServed, Message: "It is gone."},
+			time.Time{},
+			soon.Add(time.Minute),
 			"It is gone. This has been so since " + soon.Format(time.RFC3339) + ".",
 		},
 		{ // a restart finds it anew
-			Verdict{Known: true, Reason: hookv1.ReasonKindNotServed, Message: "It is gone."}, soon.Add(time.Hour), soon.Add(time.Hour),
+			Verdict{Known: true, Reason: hookv1.ReasonKindNotServed, Message: "It is gone."},
+			soon.Add(time.Hour), soon.Add(time.Hour),
 			"It is gone. This has been so since " + soon.Format(time.RFC3339) + ".",
 		},
 		{
-			Verdict{Known: true, Reason: hookv1.ReasonGapUnrecoverable, Message: "Forgotten from then to now."}, time.Time{}, soon.Add(time.Hour),
+			Verdict{Known: true, Reason: hookv1.ReasonGapUnrecoverable, Message: "Forgotten from then to now."},
+			time.Time{},
+			soon.Add(time.Hour),
 			"Forgotten from then to now.",
 		},
 	} {
