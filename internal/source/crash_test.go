@@ -218,11 +218,11 @@ func TestRunner_KnowsOfAnEdgeThatItToldTheEndOf(t *testing.T) {
 	again.Data["left"] = "0"
 	w.update(again)
 	w.compact()
-	w.board = newBoard()
 	w.startToCrash(c)
-	w.awaitWatching("both")
+	told = append(told, "both again configmap.updated net")
+	w.awaitTold(told...) // by then it has compared
 	w.create(w.configMap("marker", map[string]string{"left": "0"}))
-	w.awaitTold(append(told, "both again configmap.updated net", "both marker configmap.created")...)
+	w.awaitTold(append(told, "both marker configmap.created")...)
 }
 
 // failing is a log of which one reading of an object fails.
