@@ -14,9 +14,8 @@ import (
 	"sync"
 	"time"
 
-	"k8s.io/apimachinery/pkg/runtime/schema"
-
 	"github.com/cenkalti/backoff/v5"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/posthorn-dev/posthorn/internal/change"
 	"github.com/posthorn-dev/posthorn/internal/event"
