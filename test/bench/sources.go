@@ -28,7 +28,7 @@ import (
 const (
 	// sourceFew and sourceMany are how many objects are watched when the memory is read.
 	sourceFew, sourceMany = 10_000, 50_000
-	// sourceNamespaces, sourceCount and sourceKinds are what a start is measured with.
+	// sourceNamespaces and sourceCount are how many namespaces and sources there are when a start is measured.
 	sourceNamespaces, sourceCount = 1_000, 100
 	// sourceWrites is how many objects one run of the flow creates.
 	sourceWrites = 10_000
