@@ -11,14 +11,17 @@ import (
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/metadata"
 	"k8s.io/client-go/metadata/metadatainformer"
 	"k8s.io/client-go/tools/cache"
 )
+
+// namespaceTimeout bounds one question about a namespace.
+const namespaceTimeout = 10 * time.Second
 
 var namespaceResource = schema.GroupVersionResource{Version: "v1", Resource: "namespaces"}
 
@@ -43,24 +46,17 @@ func newNamespaces(c metadata.Interface, logger *slog.Logger, changed func()) *n
 }
 
 // labels returns the labels of a namespace; none of one that is not there. An object may be seen before the watch of the
-// namespaces shows its own: then the API server is asked, until it answers.
+// namespaces shows its own: then the API server is asked, until it answers or the watch shows it.
 func (n *namespaces) labels(namespace string) labels.Labels {
-	n.mu.Lock()
-	l, ok := n.known[namespace]
-	running := n.running
-	n.mu.Unlock()
+	l, running, ok := n.shown(namespace)
 	if ok || running == nil || namespace == "" {
 		return l
 	}
 	l, err := backoff.Retry(running, func() (labels.Set, error) {
-		m, err := n.client.Resource(namespaceResource).Get(running, namespace, metav1.GetOptions{})
-		if apierrors.IsNotFound(err) {
-			return noLabels, nil
+		if l, _, ok := n.shown(namespace); ok {
+			return l, nil
 		}
-		if err != nil {
-			return nil, err
-		}
-		return n.learn(namespace, m.Labels), nil
+		return n.read(running, namespace)
 	}, backoff.WithMaxElapsedTime(0), backoff.WithNotify(func(err error, next time.Duration) {
 		n.logger.Warn("Could not read the labels of a namespace", "namespace", namespace, "error", err, "nextAttemptIn", next)
 	}))
@@ -68,6 +64,30 @@ func (n *namespaces) labels(namespace string) labels.Labels {
 		return noLabels // everything ends
 	}
 	return l
+}
+
+// shown returns the labels of a namespace that is known, and the context of the watch.
+func (n *namespaces) shown(namespace string) (labels.Set, context.Context, bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	l, ok := n.known[namespace]
+	return l, n.running, ok
+}
+
+// read asks the API server for the labels of a namespace, by a list: that is what the dispatcher may do.
+func (n *namespaces) read(ctx context.Context, namespace string) (labels.Set, error) {
+	ctx, cancel := context.WithTimeout(ctx, namespaceTimeout)
+	defer cancel()
+	list, err := n.client.Resource(namespaceResource).List(ctx, metav1.ListOptions{
+		FieldSelector: fields.OneTermEqualSelector("metadata.name", namespace).String(),
+	})
+	switch {
+	case err != nil:
+		return nil, err
+	case len(list.Items) == 0:
+		return noLabels, nil
+	}
+	return n.learn(namespace, list.Items[0].Labels), nil
 }
 
 // learn takes in the labels of a namespace that was not known, and returns those that are known then.

@@ -4,11 +4,15 @@
 package source_test
 
 import (
+	"bytes"
+	"os"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/yaml"
+	"k8s.io/client-go/rest"
 
 	hookv1 "github.com/posthorn-dev/posthorn/api/v1alpha1"
 	"github.com/posthorn-dev/posthorn/internal/source"
@@ -30,11 +34,38 @@ func (w *world) grantEverywhere() {
 	)
 }
 
+// confine has a configuration speak as a dispatcher that has no rights but those of its role and of one that reads
+// ConfigMaps.
+func (w *world) confine(config *rest.Config) {
+	w.Helper()
+	text, err := os.ReadFile("../../config/rbac/dispatcher_role.yaml")
+	if err != nil {
+		w.Fatal(err)
+	}
+	var own rbacv1.ClusterRole
+	if err := yaml.NewYAMLOrJSONDecoder(bytes.NewReader(text), len(text)).Decode(&own); err != nil {
+		w.Fatal(err)
+	}
+	config.Impersonate.UserName = w.namespace + "-dispatcher"
+	name := metav1.ObjectMeta{Name: config.Impersonate.UserName}
+	w.create(
+		&rbacv1.ClusterRole{ObjectMeta: name, Rules: append(own.Rules, rbacv1.PolicyRule{
+			APIGroups: []string{""}, Resources: []string{"configmaps"}, Verbs: []string{"list", "watch"},
+		})},
+		&rbacv1.ClusterRoleBinding{
+			ObjectMeta: name,
+			RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: name.Name},
+			Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: name.Name}},
+		},
+	)
+}
+
 func TestRunner_KnowsTheLabelsOfANamespaceBeforeItIsShown(t *testing.T) {
 	w := newWorld(t)
 	w.grantEverywhere()
 	p := newSilencer(t, w.plane.Config())
 	p.only = "/namespaces"
+	w.confine(p.config)
 	w.start(func(o *source.Options) { o.Config = p.config })
 	team := hookv1.LabelValue(w.namespace)
 	w.source("team", func(s *hookv1.WebhookEventSourceSpec) {
