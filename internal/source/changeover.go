@@ -3,7 +3,10 @@
 
 package source
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // A source that names a kind in another version, or by another field selector, has another watch, which knows nothing
 // of what it was told before. That is no beginning: objects that exist are not told of as those of a new source. Where
@@ -69,9 +72,9 @@ func (r *Runner) lookedAt(source string, key watchKey, last *outlook, states map
 }
 
 // overlap has a source go on with the versions that it named before, until it has looked at all objects in those that it
-// names now.
+// names now, and was told in the old ones what had happened by then.
 func (r *Runner) overlap(last, look *outlook, states map[watchKey]progress, plans map[watchKey]*wanted, now time.Time) {
-	if last == nil {
+	if last == nil || look.source.Suspended {
 		return
 	}
 	left := last.leaving
@@ -98,16 +101,24 @@ func (r *Runner) overlap(last, look *outlook, states map[watchKey]progress, plan
 	}
 }
 
-// awaits reports whether a source has yet to look at the objects of a watch in the version that it names now.
+// awaits reports whether a source needs a watch still that it named before: it has the right to the version that it
+// names now, and that watch has not looked at all objects, or has at a time that the old one has not come to.
 func (o *outlook) awaits(id string, left watchKey, states map[watchKey]progress) bool {
 	for i := range o.rows {
-		for _, key := range o.rows[i].keys {
+		row := &o.rows[i]
+		for _, key := range row.keys {
 			same := left
 			same.resource.Version = key.resource.Version
 			if key == same && key != left {
-				return !states[key].takers[id].begun
+				listed := states[key].takers[id].listed
+				return !row.refused() && (listed == 0 || states[left].version < listed)
 			}
 		}
 	}
 	return false
+}
+
+// refused reports whether a right is missing.
+func (row *outlookRow) refused() bool {
+	return slices.ContainsFunc(row.verdicts, func(v verdict) bool { return v.known && !v.granted })
 }

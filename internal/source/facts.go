@@ -116,6 +116,9 @@ func (o *outlook) facts(states map[watchKey]progress, now time.Time) status.Sour
 	return f
 }
 
+// notAsked is what is told of rights that nobody knows.
+var notAsked = status.Verdict{Reason: hookv1.ReasonProgressing, Message: "The API server has not yet been asked."}
+
 // permissions returns the first right that is missing.
 func (o *outlook) permissions() status.Verdict {
 	granted := status.Verdict{
@@ -130,12 +133,15 @@ func (o *outlook) permissions() status.Verdict {
 				Message: fmt.Sprintf("Rights to %s are looked at once the cluster serves it.", kindLabel(row.resource)),
 			}
 		}
+		if row.err != nil && len(row.verdicts) == 0 {
+			granted = notAsked
+		}
 		for _, v := range row.verdicts {
 			switch {
 			case v.known && !v.granted:
 				return status.Verdict{Known: true, Reason: v.reason, Message: v.message}
 			case !v.known:
-				granted = status.Verdict{Reason: hookv1.ReasonProgressing, Message: "The API server has not yet been asked."}
+				granted = notAsked
 			}
 		}
 	}
@@ -177,8 +183,11 @@ func no(reason, format string, args ...any) status.Verdict {
 // the API server last sent an event or a bookmark.
 func (row *outlookRow) living(s progress, id string, stale, now time.Time) (status.Verdict, time.Time) {
 	kind := kindLabel(row.resource)
-	if s.phase == starting || !s.takers[id].begun {
+	switch {
+	case s.phase == starting:
 		return no(hookv1.ReasonLoading, "The objects of %s are being looked at for the first time.", kind), s.since
+	case !s.takers[id].begun:
+		return no(hookv1.ReasonLoading, "The objects of %s are being looked at for the first time.", kind), time.Time{}
 	}
 	switch s.phase {
 	case relisting:

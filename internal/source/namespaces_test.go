@@ -23,9 +23,7 @@ func (w *world) grantEverywhere() {
 	w.Helper()
 	name := metav1.ObjectMeta{Name: w.namespace}
 	w.create(
-		&rbacv1.ClusterRole{ObjectMeta: name, Rules: []rbacv1.PolicyRule{
-			{APIGroups: []string{""}, Resources: []string{"configmaps"}, Verbs: []string{"list", "watch"}},
-		}},
+		&rbacv1.ClusterRole{ObjectMeta: name, Rules: []rbacv1.PolicyRule{readConfigMaps}},
 		&rbacv1.ClusterRoleBinding{
 			ObjectMeta: name,
 			RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: w.namespace},
@@ -34,9 +32,11 @@ func (w *world) grantEverywhere() {
 	)
 }
 
-// confine has a configuration speak as a dispatcher that has no rights but those of its role and of one that reads
-// ConfigMaps.
-func (w *world) confine(config *rest.Config) {
+// readConfigMaps is the right to watch them.
+var readConfigMaps = rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"configmaps"}, Verbs: []string{"list", "watch"}}
+
+// confine has a configuration speak as a dispatcher that has no rights but those of its role and of more rules.
+func (w *world) confine(config *rest.Config, more ...rbacv1.PolicyRule) {
 	w.Helper()
 	text, err := os.ReadFile("../../config/rbac/dispatcher_role.yaml")
 	if err != nil {
@@ -49,9 +49,7 @@ func (w *world) confine(config *rest.Config) {
 	config.Impersonate.UserName = w.namespace + "-dispatcher"
 	name := metav1.ObjectMeta{Name: config.Impersonate.UserName}
 	w.create(
-		&rbacv1.ClusterRole{ObjectMeta: name, Rules: append(own.Rules, rbacv1.PolicyRule{
-			APIGroups: []string{""}, Resources: []string{"configmaps"}, Verbs: []string{"list", "watch"},
-		})},
+		&rbacv1.ClusterRole{ObjectMeta: name, Rules: append(own.Rules, more...)},
 		&rbacv1.ClusterRoleBinding{
 			ObjectMeta: name,
 			RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: name.Name},
@@ -65,7 +63,7 @@ func TestRunner_KnowsTheLabelsOfANamespaceBeforeItIsShown(t *testing.T) {
 	w.grantEverywhere()
 	p := newSilencer(t, w.plane.Config())
 	p.only = "/namespaces"
-	w.confine(p.config)
+	w.confine(p.config, readConfigMaps)
 	w.start(func(o *source.Options) { o.Config = p.config })
 	team := hookv1.LabelValue(w.namespace)
 	w.source("team", func(s *hookv1.WebhookEventSourceSpec) {

@@ -16,6 +16,8 @@ type progress struct {
 	// alive is when the API server last showed that the watch lives.
 	alive  time.Time
 	takers map[string]takerProgress
+	// version is the one up to which every change was told.
+	version uint64
 	// objects is how many are remembered.
 	objects int
 	gap     *gap
@@ -27,6 +29,8 @@ type takerProgress struct {
 	emitted   int64
 	lastEvent time.Time
 	begun     bool
+	// listed is the version of the list by which it has gone through all objects; 0 before.
+	listed uint64
 }
 
 // phase is what a watch is doing.
@@ -92,11 +96,11 @@ func (w *watch) count(e *entry, by int64) {
 func (w *watch) tell() {
 	takers := make(map[string]takerProgress, len(w.records))
 	for id, r := range w.records {
-		takers[id] = takerProgress{objects: w.objects[id], emitted: r.Emitted, lastEvent: r.LastEvent, begun: r.Begun}
+		takers[id] = takerProgress{objects: w.objects[id], emitted: r.Emitted, lastEvent: r.LastEvent, begun: r.Begun, listed: r.From}
 	}
 	w.mu.Lock()
 	w.progress.takers, w.progress.objects = takers, len(w.entries)-len(w.leaving)
-	w.progress.alive = w.alive
+	w.progress.alive, w.progress.version = w.alive, number(w.version)
 	w.mu.Unlock()
 	w.report()
 }

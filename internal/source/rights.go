@@ -42,12 +42,14 @@ type question struct {
 	account   delivery.Name
 	resource  schema.GroupVersionResource
 	namespace string
+	// place is the namespace of the watch, in which the dispatcher has to read; empty for all. The source may want no
+	// more than one namespace of them.
+	place string
 }
 
 // own is the question about the dispatcher itself.
 func (q question) own() question {
-	q.account = delivery.Name{}
-	return q
+	return question{resource: q.resource, namespace: q.place, place: q.place}
 }
 
 // answer is a verdict and how long it counts.

@@ -91,3 +91,18 @@ func TestRunner_AsksAgainWhenARoleChanges(t *testing.T) {
 		t.Errorf("%d roles made %d questions: changes of a short while are to be one", roles, asked)
 	}
 }
+
+func TestRunner_NamesTheRightThatTheDispatcherLacksWhereItWatches(t *testing.T) {
+	w := newWorld(t)
+	config := rest.CopyConfig(w.plane.Config())
+	w.confine(config)
+	// It may read where the source is, and it watches the whole cluster.
+	w.create(&rbacv1.RoleBinding{
+		ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: "dispatcher"},
+		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: "reader"},
+		Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: config.Impersonate.UserName}},
+	})
+	w.start(func(o *source.Options) { o.Config = config })
+	w.source("all", nil)
+	w.awaitPermissions("all", hookv1.ReasonDispatcherPermissionMissing, "may not list and watch configmaps in the whole cluster")
+}

@@ -237,8 +237,8 @@ func (r *Runner) reconcile(ctx context.Context) {
 		for i := range s.Resources {
 			r.want(ctx, s, &s.Resources[i], look, last, states, plans, keep, asked)
 		}
-		r.overlap(last, look, states, plans, now)
 		if !s.gone {
+			r.overlap(last, look, states, plans, now)
 			outlooks[s.Name] = look
 		}
 	}
@@ -346,12 +346,13 @@ func (r *Runner) placesOf(s *compile.EventSource, k *served) []string {
 // question is what has to be known before a source sees a kind in a place. Objects of its own namespace take rights
 // there, all others rights in the place of the watch.
 func (r *Runner) question(s *compile.EventSource, k *served, place string) question {
+	namespace := place
 	if place == "" && k.namespaced && s.Namespaces.From == hookv1.FromNamespacesSame {
-		place = s.Name.Namespace
+		namespace = s.Name.Namespace
 	}
 	return question{
 		account:  delivery.Name{Namespace: s.Name.Namespace, Name: s.ServiceAccount},
-		resource: k.resource, namespace: place,
+		resource: k.resource, namespace: namespace, place: place,
 	}
 }
 
