@@ -35,8 +35,8 @@ const entryStream = "stream.json"
 
 // backupOrder is the order in which streams are copied, which takes the place of one moment for all: what
 // refers to something is copied before what it refers to. An event or a waiting delivery that came after the
-// attempt log was copied is one that no flush names, as after a crash. What is remembered of watched objects is
-// copied after the checkpoints, which are state, and before the events that came of them.
+// attempt log was copied is one that no flush names, as after a crash. What is remembered of watched objects,
+// checkpoints among it, is copied before the events that came of them.
 var backupOrder = []string{
 	streamState, streamObjects, streamAttempts, streamWaiting, streamDeadLetters, streamEvents, streamKeys,
 }

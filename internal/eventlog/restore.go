@@ -23,8 +23,8 @@ import (
 // engineDir is the directory that the engine makes below Options.Dir.
 const engineDir = "jetstream"
 
-// Restore makes the files of o.Dir from an archive that Backup wrote. There must be none yet, and no process
-// that uses the directory. When it fails, what it made is removed.
+// Restore makes the files of o.Dir from an archive that Backup wrote. There must be none yet. A process
+// that opens the directory meanwhile waits. When it fails, what it made is removed.
 func Restore(ctx context.Context, o Options, r io.Reader) (err error) {
 	if o.Logger == nil {
 		o.Logger = slog.Default()
@@ -39,6 +39,11 @@ func Restore(ctx context.Context, o Options, r io.Reader) (err error) {
 	if o.MaxBytes, err = storageLimit(o.Dir, o.MaxBytes); err != nil {
 		return err
 	}
+	held, err := lock(ctx, o.Dir, o.Logger)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, held.Close()) }()
 	e, err := startEngine(o)
 	if err != nil {
 		return err

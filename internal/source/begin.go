@@ -16,8 +16,8 @@ import (
 func (w *watch) begin(b *batch, t *taker, record *takerRecord, e *entry, o *observation, old objects) {
 	view := o.view(t.source.Redact)
 	p, selected, same := e.part(t.id), t.selects(o.ref, view), record.Shape == t.shape
-	if !selected && (!record.Begun || !same && p == nil) {
-		e.drop(t.id)
+	if !selected && (!record.Begun || !same) {
+		e.drop(t.id) // it is the spec that leaves it out: nothing has happened to it
 		return
 	}
 	j := judgement{e: e, o: o, old: old, net: true}

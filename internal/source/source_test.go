@@ -134,3 +134,24 @@ func (w *world) watchID() string {
 	}
 	return ""
 }
+
+func TestRunner_SaysNothingOfWhatAChangedSpecLeavesOut(t *testing.T) {
+	w := newWorld(t)
+	w.start()
+	w.source("all", nil)
+	w.awaitWatching("all")
+	kept, left := w.configMap("kept", nil), w.configMap("left", nil)
+	kept.Labels["tier"] = "front"
+	w.create(kept, left)
+	w.awaitTold("all kept configmap.created", "all left configmap.created")
+	w.edit("all", func(s *hookv1.WebhookEventSourceSpec) {
+		s.Resources[0].Selector.MatchLabels["tier"] = "front"
+	})
+	w.awaitWatching("all")
+	w.awaitSeen("all", 1)
+	left.Data = map[string]string{"a": "1"}
+	w.update(left)
+	kept.Data = map[string]string{"a": "1"}
+	w.update(kept)
+	w.awaitTold("all kept configmap.created", "all left configmap.created", "all kept configmap.updated")
+}
