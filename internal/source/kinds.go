@@ -39,7 +39,7 @@ type served struct {
 
 // kinds knows which resources the API server serves. It is used by one goroutine.
 type kinds struct {
-	discovery discovery.DiscoveryInterface
+	discovery *discovery.DiscoveryClient
 	known     map[change.Resource]kindAnswer
 }
 
@@ -57,7 +57,7 @@ func (k *kinds) find(ctx context.Context, r change.Resource) (*served, error) {
 	if ok && time.Now().Before(last.until) {
 		return last.served, nil
 	}
-	s, err := k.look(r, last.served)
+	s, err := k.look(ctx, r, last.served)
 	if err != nil {
 		if ok {
 			return last.served, nil
@@ -83,7 +83,7 @@ func (k *kinds) others(ctx context.Context, r change.Resource) []string {
 	}
 	var versions []string
 	for _, v := range group.Versions {
-		if one, err := k.resource(v.GroupVersion, r.Kind); err == nil && one != nil {
+		if one, err := k.resource(ctx, v.GroupVersion, r.Kind); err == nil && one != nil {
 			versions = append(versions, v.GroupVersion)
 		}
 	}
@@ -99,8 +99,8 @@ func (k *kinds) forget(r change.Resource) {
 }
 
 // look asks the API server. What it publishes of the fields is read again only where it has changed.
-func (k *kinds) look(r change.Resource, last *served) (*served, error) {
-	one, err := k.resource(r.APIVersion(), r.Kind)
+func (k *kinds) look(ctx context.Context, r change.Resource, last *served) (*served, error) {
+	one, err := k.resource(ctx, r.APIVersion(), r.Kind)
 	if one == nil {
 		return nil, err
 	}
@@ -108,12 +108,12 @@ func (k *kinds) look(r change.Resource, last *served) (*served, error) {
 		resource:   schema.GroupVersionResource{Group: r.Group, Version: r.Version, Resource: one.Name},
 		namespaced: one.Namespaced,
 	}
-	return s, k.fields(r, s, last)
+	return s, k.fields(ctx, r, s, last)
 }
 
 // resource returns the resource of a kind that can be watched; nil where the API version serves none.
-func (k *kinds) resource(apiVersion, kind string) (*metav1.APIResource, error) {
-	list, err := k.discovery.ServerResourcesForGroupVersion(apiVersion)
+func (k *kinds) resource(ctx context.Context, apiVersion, kind string) (*metav1.APIResource, error) {
+	list, err := k.discovery.ServerResourcesForGroupVersionWithContext(ctx, apiVersion)
 	switch {
 	case apierrors.IsNotFound(err):
 		return nil, nil
@@ -132,8 +132,8 @@ func (k *kinds) resource(apiVersion, kind string) (*metav1.APIResource, error) {
 
 // fields reads what the API server publishes of a kind's fields, if it does. Absent fields that a schema knows read as
 // zero, so that an expression without it would mean something else.
-func (k *kinds) fields(r change.Resource, s, last *served) error {
-	paths, err := k.discovery.OpenAPIV3().Paths()
+func (k *kinds) fields(ctx context.Context, r change.Resource, s, last *served) error {
+	paths, err := k.discovery.OpenAPIV3WithContext(ctx).PathsWithContext(ctx)
 	if err != nil {
 		return fmt.Errorf("ask for the schemas: %w", err)
 	}
@@ -146,7 +146,7 @@ func (k *kinds) fields(r change.Resource, s, last *served) error {
 		s.schema = last.schema
 		return nil
 	}
-	document, err := group.Schema(runtime.ContentTypeJSON)
+	document, err := group.SchemaWithContext(ctx, runtime.ContentTypeJSON)
 	if err != nil {
 		return fmt.Errorf("ask for the schemas of %s: %w", r.APIVersion(), err)
 	}

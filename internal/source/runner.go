@@ -246,6 +246,9 @@ func (r *Runner) reconcile(ctx context.Context) {
 		outlooks[invalid[i].Name] = &outlook{invalid: &invalid[i]}
 	}
 	r.earlier = nil
+	if ctx.Err() != nil {
+		return // what was not answered for that reason means nothing
+	}
 	r.rights.keep(asked)
 	r.programs.sweep()
 	r.apply(ctx, plans)
