@@ -4,6 +4,8 @@
 package source
 
 import (
+	"maps"
+
 	"github.com/posthorn-dev/posthorn/internal/change"
 	"github.com/posthorn-dev/posthorn/internal/event"
 )
@@ -18,6 +20,8 @@ type emission struct {
 	object change.Reference
 	event  *event.Event
 	op     change.Operation
+	// last is the last state of an object that is gone, or selected no more; nil where nobody knows it.
+	last map[string]any
 	// before is the part's extra as it was before.
 	before *extra
 }
@@ -33,6 +37,22 @@ type batch struct {
 
 func newBatch() *batch {
 	return &batch{dirty: map[string]struct{}{}, kept: map[string]objects{}}
+}
+
+// keep has a state of an object stored, beside the others of that object.
+func (b *batch) keep(uid, key string, state map[string]any) {
+	kept := maps.Clone(b.kept[uid]) // those of before belong to whoever read them
+	if kept == nil {
+		kept = objects{}
+	}
+	kept[key] = state
+	b.kept[uid] = kept
+}
+
+// tells reports whether the newest event is about the object.
+func (b *batch) tells(uid string) bool {
+	n := len(b.emissions)
+	return n > 0 && b.emissions[n-1].uid == uid
 }
 
 // empty reports whether there is nothing to write.

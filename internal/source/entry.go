@@ -96,6 +96,14 @@ func (e *entry) waits() bool {
 	return slices.ContainsFunc(e.parts, func(p part) bool { return p.extra != nil && p.extra.pending != "" })
 }
 
+// leaves reports whether it is still to be told that the object is gone, or selected no more.
+func (p *part) leaves() bool { return p != nil && p.extra != nil && p.extra.pending == change.Deleted }
+
+// leaves reports whether that is still to be told to any taker.
+func (e *entry) leaves() bool {
+	return slices.ContainsFunc(e.parts, func(p part) bool { return p.leaves() })
+}
+
 // imprint returns the fingerprint by a redaction, and whether there is one.
 func (e *entry) imprint(redaction string) (change.Fingerprint, bool) {
 	if e != nil {

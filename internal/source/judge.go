@@ -192,5 +192,11 @@ func (w *watch) emit(b *batch, t *taker, j judgement, v ruling, before *extra) {
 		w.failed(t, fmt.Errorf("make the event of %s: %w", change.Subject(o.ref.Namespace, o.ref.Name), err))
 		return
 	}
-	b.emissions = append(b.emissions, emission{taker: t, uid: j.e.uid, object: o.ref, event: built, op: j.op, before: before})
+	m := emission{taker: t, uid: j.e.uid, object: o.ref, event: built, op: j.op, before: before}
+	if j.op == change.Deleted {
+		if m.last = state; m.last == nil {
+			m.last = j.old[t.source.Redact.Key()]
+		}
+	}
+	b.emissions = append(b.emissions, m)
 }

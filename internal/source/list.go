@@ -141,7 +141,9 @@ func (w *watch) flush(ctx context.Context, b *batch) error {
 func (w *watch) conclude(ctx context.Context, b *batch, need map[string]bool, version string) error {
 	for _, e := range w.entries {
 		if e.gone || w.introducing && e.seen != w.list {
-			w.tellGone(b, e, need)
+			if err := w.tellGone(ctx, b, e, need); err != nil {
+				return errors.Join(err, w.commit(ctx, b))
+			}
 			if err := w.flush(ctx, b); err != nil {
 				return err
 			}
@@ -160,8 +162,13 @@ func (w *watch) conclude(ctx context.Context, b *batch, need map[string]bool, ve
 	return nil
 }
 
-// tellGone tells the takers of an object that is gone. Where the watch has yet to see that, it stays for the others.
-func (w *watch) tellGone(b *batch, e *entry, need map[string]bool) {
+// tellGone tells the takers of an object that is gone, by its last state. Where the watch has yet to see that, it stays
+// for the others.
+func (w *watch) tellGone(ctx context.Context, b *batch, e *entry, need map[string]bool) error {
+	old, err := w.lastStates(ctx, b, e)
+	if err != nil {
+		return err
+	}
 	w.count(e, -1)
 	defer func() { w.count(w.entries[e.uid], 1) }()
 	for _, t := range w.plan.takers {
@@ -175,14 +182,17 @@ func (w *watch) tellGone(b *batch, e *entry, need map[string]bool) {
 		}
 		if op != "" && w.records[t.id].Begun {
 			o := &observation{ref: e.reference(w.key.resource), gone: true, net: true, at: time.Now()}
-			w.judge(b, t, p, judgement{op: op, e: e, o: o, net: true})
+			w.judge(b, t, p, judgement{op: op, e: e, o: o, old: old, net: true})
 		}
 		e.drop(t.id)
 		b.dirty[e.uid] = struct{}{}
 	}
 	if e.gone && !e.waits() {
 		w.letGo(b, e)
+	} else if _, dirty := b.dirty[e.uid]; dirty {
+		b.kept[e.uid] = old
 	}
+	return nil
 }
 
 // all calls handle for every object that there is, and returns the version of which that is true.

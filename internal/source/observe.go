@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 
+	"github.com/posthorn-dev/posthorn/internal/change"
 	"github.com/posthorn-dev/posthorn/internal/eventlog"
 )
 
@@ -65,7 +66,7 @@ func (r *takerRecord) follows(t *taker, o *observation) bool {
 
 // lastStates returns the states of an object that are kept; nil where none are.
 func (w *watch) lastStates(ctx context.Context, b *batch, e *entry) (objects, error) {
-	if e == nil || !w.plan.keepsAny {
+	if e == nil || !w.plan.keepsAny && !e.leaves() {
 		return nil, nil
 	}
 	if kept, ok := b.kept[e.uid]; ok {
@@ -94,6 +95,9 @@ func (w *watch) remember(b *batch, e *entry, o *observation, old objects, before
 	}
 	kept, fresh := w.imprint(e, o, old, before != nil)
 	if before != nil && !fresh && before.isOf(e) && w.entries[e.uid] != nil {
+		if b.tells(e.uid) {
+			b.kept[e.uid] = kept // it is stored if that is taken back
+		}
 		return
 	}
 	e.gone = false
@@ -138,6 +142,23 @@ func (w *watch) rememberGone(b *batch, e *entry, o *observation, old objects) {
 	}
 	b.dirty[e.uid] = struct{}{}
 	b.kept[e.uid] = old
+	for _, t := range w.plan.takers {
+		if p := e.part(t.id); p.leaves() {
+			w.keepLast(b, e, t, o.view(t.source.Redact))
+		}
+	}
+}
+
+// keepLast keeps the state that a deletion is judged by once it can be told; nil is none.
+func (w *watch) keepLast(b *batch, e *entry, t *taker, state map[string]any) {
+	if state == nil {
+		return
+	}
+	key := t.source.Redact.Key()
+	if _, ok := e.imprint(key); !ok {
+		e.setPrint(w.names.of(key), change.FingerprintOf(state))
+	}
+	b.keep(e.uid, key, state)
 }
 
 // rememberUnselected takes in that no taker selects the object.

@@ -68,7 +68,10 @@ func (w *watch) putBack(b *batch, m emission, x *extra) {
 	defer func() { w.count(w.entries[m.uid], 1) }()
 	b.dirty[m.uid] = struct{}{}
 	if x.pending != "" {
-		e.selected(m.taker.id).set(x)
+		p := e.selected(m.taker.id)
+		if p.set(x); p.leaves() {
+			w.keepLast(b, e, m.taker, m.last)
+		}
 		delete(w.leaving, m.uid)
 		return
 	}
