@@ -65,26 +65,29 @@ func (w *watch) store(ctx context.Context, b *batch) error {
 				fresh = append(fresh, m)
 			}
 		}
-		if len(fresh) > 0 && w.refused[namespace] {
-			w.takeBack(b, fresh)
-			continue
-		}
-		for chunk := range slices.Chunk(fresh, batchSize) {
-			if err := w.storeChunk(ctx, b, namespace, chunk); err != nil {
+		for len(fresh) > 0 && !w.refused[namespace] {
+			chunk := fresh[:min(len(fresh), batchSize)]
+			stored, err := w.storeChunk(ctx, namespace, chunk)
+			if err != nil {
 				return err
 			}
+			if stored {
+				fresh = fresh[len(chunk):]
+			}
 		}
+		w.takeBack(b, fresh) // the rest of them, too: they come behind those that wait
 	}
 	return nil
 }
 
-func (w *watch) storeChunk(ctx context.Context, b *batch, namespace string, chunk []emission) error {
+// storeChunk hands over the events of one namespace, and returns whether that may store them. If not, it is refused.
+func (w *watch) storeChunk(ctx context.Context, namespace string, chunk []emission) (stored bool, err error) {
 	events := make([]*event.Event, len(chunk))
 	for i, m := range chunk {
 		events[i] = m.event
 	}
 	refused := false
-	err := w.persist(ctx, "Could not store events of resources", func() error {
+	err = w.persist(ctx, "Could not store events of resources", func() error {
 		err := w.accept(ctx, namespace, events)
 		if refused = isRefusal(err); refused {
 			return nil
@@ -93,11 +96,10 @@ func (w *watch) storeChunk(ctx context.Context, b *batch, namespace string, chun
 	})
 	switch {
 	case err != nil:
-		return err
+		return false, err
 	case refused:
 		w.refuse(namespace)
-		w.takeBack(b, chunk)
-		return nil
+		return false, nil
 	}
 	if len(w.refused) == 0 {
 		w.waits = 0
@@ -109,5 +111,5 @@ func (w *watch) storeChunk(ctx context.Context, b *batch, namespace string, chun
 		r.LastEvent = now
 		w.meter.emitted(m.taker)
 	}
-	return nil
+	return true, nil
 }

@@ -1,0 +1,57 @@
+// Copyright The Posthorn Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package source
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"testing"
+
+	"github.com/posthorn-dev/posthorn/internal/change"
+	"github.com/posthorn-dev/posthorn/internal/compile"
+	"github.com/posthorn-dev/posthorn/internal/delivery"
+	"github.com/posthorn-dev/posthorn/internal/event"
+	"github.com/posthorn-dev/posthorn/internal/problem"
+)
+
+func TestStore_OffersNothingBehindWhatIsRefused(t *testing.T) {
+	all := &taker{id: "team/all", source: &compile.EventSource{Name: delivery.Name{Namespace: "team", Name: "all"}}}
+	offers := 0
+	w := &watch{
+		logger: slog.New(slog.DiscardHandler), plan: &plan{takers: []*taker{all}}, sent: &sent{},
+		entries: map[string]*entry{}, records: map[string]*takerRecord{all.id: {}}, objects: map[string]int64{},
+		names: names{}, leaving: map[string]struct{}{}, refused: map[string]bool{},
+		accept: func(context.Context, string, []*event.Event) error {
+			if offers++; offers == 1 { // there is room again at once
+				return problem.Kind{Status: 429, Title: "full"}.New("full")
+			}
+			return nil
+		},
+	}
+	b := newBatch()
+	for _, op := range []change.Operation{change.Created, change.Updated} {
+		for i := range batchSize {
+			uid := fmt.Sprint(i)
+			if w.entries[uid] == nil {
+				w.entries[uid] = &entry{uid: uid, parts: []part{{taker: all.id}}}
+			}
+			b.emissions = append(b.emissions, emission{
+				taker: all, uid: uid, object: change.Reference{UID: uid, Name: uid}, op: op,
+				event: &event.Event{Source: "/namespaces/team/all", ID: uid + string(op)},
+			})
+		}
+	}
+	if err := w.store(t.Context(), b); err != nil {
+		t.Fatal(err)
+	}
+	if offers != 1 {
+		t.Errorf("%d chunks are offered, want 1", offers)
+	}
+	for uid, e := range w.entries {
+		if x := e.part(all.id).extra; x == nil || x.pending != change.Created {
+			t.Fatalf("of object %s there waits %+v, want that it was created", uid, x)
+		}
+	}
+}
