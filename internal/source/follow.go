@@ -156,7 +156,7 @@ func (w *watch) pendingNeeds() map[string]bool {
 
 // timer fires when a timer is due.
 func (w *watch) timer() <-chan time.Time {
-	due, ok := w.nextTimer()
+	due, ok := w.timers.next()
 	if !ok {
 		return nil
 	}
@@ -169,7 +169,7 @@ func (w *watch) ring(ctx context.Context, up *catchUp) (<-chan time.Time, error)
 		return nil, nil
 	}
 	for {
-		due, ok := w.nextTimer()
+		due, ok := w.timers.next()
 		if !ok || due.After(time.Now()) {
 			return w.timer(), nil
 		}

@@ -13,27 +13,68 @@ import (
 
 // timer has a taker look at what it remembers of an object.
 type timer struct {
-	due        time.Time
-	uid, taker string
+	due time.Time
+	timerKey
 }
 
-// timers is a heap of them, the next due first. Those that what is remembered no longer asks for stay until they are
-// due, and then do nothing.
-type timers []timer
+// timerKey is whose timer it is.
+type timerKey struct{ uid, taker string }
+
+// timers are those of a watch, one for each taker and object: what is remembered may ask for another time by when it is
+// due, and then it is set to that. Only one that has to be due earlier is added beside the other, which then does nothing.
+type timers struct {
+	heap timerHeap
+	set  map[timerKey]time.Time
+}
+
+// timerHeap has the next due first.
+type timerHeap []timer
 
 // Len, Less, Swap, Push and Pop make it a heap.
-func (t timers) Len() int           { return len(t) }
-func (t timers) Less(i, j int) bool { return t[i].due.Before(t[j].due) }
-func (t timers) Swap(i, j int)      { t[i], t[j] = t[j], t[i] }
+func (t timerHeap) Len() int           { return len(t) }
+func (t timerHeap) Less(i, j int) bool { return t[i].due.Before(t[j].due) }
+func (t timerHeap) Swap(i, j int)      { t[i], t[j] = t[j], t[i] }
 
 // Push is for package heap.
-func (t *timers) Push(x any) { *t = append(*t, x.(timer)) } //nolint:forcetypeassert // what schedule pushes
+func (t *timerHeap) Push(x any) { *t = append(*t, x.(timer)) } //nolint:forcetypeassert // what add pushes
 
 // Pop is for package heap.
-func (t *timers) Pop() any {
+func (t *timerHeap) Pop() any {
 	last := (*t)[len(*t)-1]
 	*t = (*t)[:len(*t)-1]
 	return last
+}
+
+// add sets a timer, unless one is due by then.
+func (t *timers) add(next timer) {
+	if due, ok := t.set[next.timerKey]; ok && !due.After(next.due) {
+		return
+	}
+	if t.set == nil {
+		t.set = map[timerKey]time.Time{}
+	}
+	t.set[next.timerKey] = next.due
+	heap.Push(&t.heap, next)
+}
+
+// next returns when the next timer is due; false when there is none.
+func (t *timers) next() (time.Time, bool) {
+	if len(t.heap) == 0 {
+		return time.Time{}, false
+	}
+	return t.heap[0].due, true
+}
+
+// take removes the next timer; false when none is due.
+func (t *timers) take(now time.Time) (timer, bool) {
+	if due, ok := t.next(); !ok || due.After(now) {
+		return timer{}, false
+	}
+	due, _ := heap.Pop(&t.heap).(timer)
+	if t.set[due.timerKey].Equal(due.due) {
+		delete(t.set, due.timerKey)
+	}
+	return due, true
 }
 
 // dueOf returns when the taker has to look at what it remembers; zero for never.
@@ -50,30 +91,29 @@ func dueOf(t *taker, p *part) time.Time {
 // schedule has what is remembered looked at in its time.
 func (w *watch) schedule(t *taker, uid string, p *part) {
 	if due := dueOf(t, p); !due.IsZero() {
-		heap.Push(&w.timers, timer{due, uid, t.id})
+		w.timers.add(timer{due, timerKey{uid, t.id}})
 	}
-}
-
-// nextTimer is when the next timer is due; false when there is none.
-func (w *watch) nextTimer() (time.Time, bool) {
-	if len(w.timers) == 0 {
-		return time.Time{}, false
-	}
-	return w.timers[0].due, true
 }
 
 // expire takes the timers that are due into a batch.
 func (w *watch) expire(b *batch, now time.Time, last func(e *entry) (objects, error)) error {
-	for len(w.timers) > 0 && !w.timers[0].due.After(now) && len(b.dirty) < batchSize {
-		due, _ := heap.Pop(&w.timers).(timer)
+	for len(b.dirty) < batchSize {
+		due, ok := w.timers.take(now)
+		if !ok {
+			break
+		}
 		e, t := w.entries[due.uid], w.plan.taker(due.taker)
 		p := e.part(due.taker)
-		if t == nil || p == nil || w.isHeld(t) || !dueOf(t, p).Equal(due.due) {
+		if t == nil || p == nil || w.isHeld(t) {
+			continue
+		}
+		if !dueOf(t, p).Equal(due.due) {
+			w.schedule(t, due.uid, p) // it asks for another time by now
 			continue
 		}
 		kept, err := last(e)
 		if err != nil {
-			heap.Push(&w.timers, due)
+			w.timers.add(due)
 			return err
 		}
 		w.tick(b, t, p, e, kept, now)
