@@ -113,7 +113,7 @@ func TestRunner_TellsOfThousandsOfChangesAtOnce(t *testing.T) {
 	})
 	t.Logf("all told after %s", time.Since(begun).Round(time.Millisecond))
 
-	ids, told, nets := map[[2]string]bool{}, map[string]int{}, 0
+	ids, told, nets := map[[2]string]bool{}, map[string]int{}, map[string]int{}
 	order := w.told()
 	for i, e := range w.events() {
 		if k := [2]string{e.Source, e.ID}; ids[k] {
@@ -121,13 +121,14 @@ func TestRunner_TellsOfThousandsOfChangesAtOnce(t *testing.T) {
 		} else {
 			ids[k] = true
 		}
+		name := strings.Fields(order[i])[0]
 		if e.Extensions[change.ExtensionNetEffect] == true {
-			nets++
+			nets[name]++
 		}
-		told[strings.Fields(order[i])[0]]++
+		told[name]++
 	}
 	for _, name := range []string{"storm", "patches"} {
-		if told[name] != changes && nets == 0 {
+		if told[name] != changes && nets[name] == 0 {
 			t.Errorf("%s told of %d changes, want %d", name, told[name], changes)
 		}
 	}
