@@ -116,6 +116,11 @@ func (e *entry) imprint(redaction string) (change.Fingerprint, bool) {
 	return change.Fingerprint{}, false
 }
 
+// keepPrints forgets the fingerprints that are not wanted.
+func (e *entry) keepPrints(wanted func(redaction string) bool) {
+	e.prints = slices.DeleteFunc(e.prints, func(p imprint) bool { return !wanted(p.redaction) })
+}
+
 // setPrint remembers a fingerprint.
 func (e *entry) setPrint(redaction string, f change.Fingerprint) {
 	for i := range e.prints {

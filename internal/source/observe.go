@@ -116,6 +116,7 @@ func (w *watch) remember(b *batch, e *entry, o *observation, old objects, before
 // be kept, and whether one of them was not before.
 func (w *watch) imprint(e *entry, o *observation, old objects, stays bool) (kept objects, fresh bool) {
 	kept = objects{}
+	e.keepPrints(w.plan.redacts) // one that nobody asks for would be of an old state once somebody does
 	for _, r := range w.plan.redactions {
 		_, has := e.imprint(r.Key())
 		if !stays || !has {

@@ -4,6 +4,8 @@
 package source
 
 import (
+	"slices"
+
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/posthorn-dev/posthorn/internal/change"
@@ -35,6 +37,11 @@ func newPlan(resource schema.GroupVersionResource, takers []*taker) *plan {
 		}
 	}
 	return p
+}
+
+// redacts reports whether any taker has the redaction of that key.
+func (p *plan) redacts(key string) bool {
+	return slices.ContainsFunc(p.redactions, func(r change.Redaction) bool { return r.Key() == key })
 }
 
 // taker returns the taker of that id; nil when there is none.
