@@ -31,7 +31,7 @@ func (w *watch) decide(b *batch, t *taker, e *entry, o *observation, old objects
 		w.recall(t, p, told)
 	}
 	if w.isHeld(t) {
-		w.hold(e, p, op)
+		w.hold(t, e, p, op, old)
 		return
 	}
 	j := judgement{op: op, e: e, o: o, old: old, net: o.net, again: again, lapse: lapse}
@@ -84,11 +84,15 @@ func (w *watch) operation(t *taker, e *entry, o *observation, x transition) chan
 // isHeld reports whether what happens is remembered and not told.
 func (w *watch) isHeld(t *taker) bool { return t.held || w.refused[t.source.Name.Namespace] }
 
-// hold remembers that something happened that is to be told later.
-func (w *watch) hold(e *entry, p *part, op change.Operation) {
+// hold remembers that something happened that is to be told later, and the state before the first of it: old tells the
+// states of the object that are kept.
+func (w *watch) hold(t *taker, e *entry, p *part, op change.Operation, old objects) {
 	x := extra{}
 	if p.extra != nil {
 		x = *p.extra
+	}
+	if state := old[t.source.Redact.Key()]; state != nil && x.pending == "" && op != change.Created {
+		old[t.heldKey()] = state
 	}
 	x.pending = merge(x.pending, op)
 	if p.set(&x); op == change.Deleted && p.extra == nil {

@@ -96,6 +96,9 @@ func (e *entry) waits() bool {
 	return slices.ContainsFunc(e.parts, func(p part) bool { return p.extra != nil && p.extra.pending != "" })
 }
 
+// waits reports whether something about the object is still to be told to the taker.
+func (p *part) waits() bool { return p != nil && p.extra != nil && p.extra.pending != "" }
+
 // leaves reports whether it is still to be told that the object is gone, or selected no more.
 func (p *part) leaves() bool { return p != nil && p.extra != nil && p.extra.pending == change.Deleted }
 

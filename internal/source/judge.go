@@ -35,6 +35,10 @@ func (w *watch) judge(b *batch, t *taker, p *part, j judgement) {
 		x = *before
 	}
 	x.pending = ""
+	if before != nil && before.pending != "" && j.op == change.Updated {
+		// What is kept is a later state than the one that the taker was told of last.
+		j.old = objects{t.source.Redact.Key(): j.old[t.heldKey()]}
+	}
 	view, old := j.o.view(t.source.Redact), j.old[t.source.Redact.Key()]
 	if view == nil {
 		view = old
@@ -192,7 +196,7 @@ func (w *watch) emit(b *batch, t *taker, j judgement, v ruling, before *extra) {
 		w.failed(t, fmt.Errorf("make the event of %s: %w", change.Subject(o.ref.Namespace, o.ref.Name), err))
 		return
 	}
-	m := emission{taker: t, uid: j.e.uid, object: o.ref, event: built, op: j.op, before: before}
+	m := emission{taker: t, uid: j.e.uid, object: o.ref, event: built, op: j.op, before: before, old: j.old[t.source.Redact.Key()]}
 	if j.op == change.Deleted {
 		if m.last = state; m.last == nil {
 			m.last = j.old[t.source.Redact.Key()]

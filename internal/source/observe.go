@@ -116,7 +116,7 @@ func (w *watch) remember(b *batch, e *entry, o *observation, old objects, before
 // be kept, and whether one of them was not before.
 func (w *watch) imprint(e *entry, o *observation, old objects, stays bool) (kept objects, fresh bool) {
 	kept = objects{}
-	e.keepPrints(w.plan.redacts) // one that nobody asks for would be of an old state once somebody does
+	w.imprintHeld(e, old, kept)
 	for _, r := range w.plan.redactions {
 		_, has := e.imprint(r.Key())
 		if !stays || !has {
@@ -132,6 +132,18 @@ func (w *watch) imprint(e *entry, o *observation, old objects, stays bool) (kept
 		}
 	}
 	return kept, fresh
+}
+
+// imprintHeld has the states stay that takers were told of last, where they wait to be told of a later one. Prints that
+// nobody asks for go: they would be of an old state once somebody does.
+func (w *watch) imprintHeld(e *entry, old, kept objects) {
+	for _, t := range w.plan.takers {
+		if state := old[t.heldKey()]; state != nil && e.part(t.id).waits() {
+			kept[t.heldKey()] = state
+			e.setPrint(w.names.of(t.heldKey()), change.Fingerprint{})
+		}
+	}
+	e.keepPrints(func(key string) bool { return w.plan.redacts(key) || kept[key] != nil })
 }
 
 // rememberGone takes in that the object is gone.

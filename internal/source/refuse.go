@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/posthorn-dev/posthorn/internal/change"
 	"github.com/posthorn-dev/posthorn/internal/problem"
 )
 
@@ -71,6 +72,10 @@ func (w *watch) putBack(b *batch, m emission, x *extra) {
 		p := e.selected(m.taker.id)
 		if p.set(x); p.leaves() {
 			w.keepLast(b, e, m.taker, m.last)
+		}
+		if key := m.taker.heldKey(); m.old != nil && x.pending != change.Created && b.kept[m.uid][key] == nil {
+			b.keep(m.uid, key, m.old)
+			e.setPrint(w.names.of(key), change.Fingerprint{})
 		}
 		delete(w.leaving, m.uid)
 		return

@@ -83,6 +83,10 @@ func (t *taker) keepsObject() bool {
 	}
 }
 
+// heldKey is what the state of an object that the taker was told of last is kept by, while it waits to be told of a later
+// one. No redaction has such a key.
+func (t *taker) heldKey() string { return "held by " + t.id + " " + t.source.Redact.Key() }
+
 // selects reports whether the object is one that the taker is to tell of. object is sanitized.
 func (t *taker) selects(ref change.Reference, object map[string]any) bool {
 	var namespace labels.Labels = noLabels
