@@ -174,9 +174,7 @@ func (w *watch) emit(b *batch, t *taker, j judgement, v ruling, before *extra) {
 	}
 	switch v.op {
 	case change.Deleted:
-		if c.Old = state; c.Old == nil {
-			c.Old = j.old[t.source.Redact.Key()]
-		}
+		c.Old = j.last(t, state)
 	case change.Updated:
 		c.Old, c.New = j.old[t.source.Redact.Key()], state
 	default:
@@ -198,9 +196,15 @@ func (w *watch) emit(b *batch, t *taker, j judgement, v ruling, before *extra) {
 	}
 	m := emission{taker: t, uid: j.e.uid, object: o.ref, event: built, op: j.op, before: before, old: j.old[t.source.Redact.Key()]}
 	if j.op == change.Deleted {
-		if m.last = state; m.last == nil {
-			m.last = j.old[t.source.Redact.Key()]
-		}
+		m.last = j.last(t, state)
 	}
 	b.emissions = append(b.emissions, m)
+}
+
+// last returns the last state of an object that is gone: the one that was seen, or the one that is kept.
+func (j judgement) last(t *taker, seen map[string]any) map[string]any {
+	if seen != nil {
+		return seen
+	}
+	return j.old[t.source.Redact.Key()]
 }
