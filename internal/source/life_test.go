@@ -108,6 +108,12 @@ func TestRunner_ReplacesAWatchThatShowsNoLife(t *testing.T) {
 	begun := time.Now()
 	w.create(w.configMap("heard", nil))
 	w.awaitTold("all heard configmap.created")
+	w.eventually("the event is counted, which comes after the watch has noted that it lives", func() error {
+		if n := w.facts("all").Emitted; n != 1 {
+			return fmt.Errorf("%d events are", n)
+		}
+		return nil
+	})
 	heard := time.Now()
 	p.silence()
 	w.create(w.configMap("unheard", nil))

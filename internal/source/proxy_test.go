@@ -4,7 +4,9 @@
 package source_test
 
 import (
+	"context"
 	"encoding/pem"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -35,17 +37,17 @@ func newProxy(t *testing.T, config *rest.Config, change func(*http.Response) err
 	p := &proxy{}
 	reverse := httputil.NewSingleHostReverseProxy(target)
 	reverse.Transport, reverse.FlushInterval, reverse.ModifyResponse = transport, -1, change
-	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if p.refuse != nil && p.refuse(r) {
 			http.Error(w, "not now", http.StatusInternalServerError)
 			return
 		}
 		reverse.ServeHTTP(w, r)
 	}))
-	t.Cleanup(func() {
-		server.CloseClientConnections()
-		server.Close()
-	})
+	// The end of the test ends the requests, or Close would wait for a watch that the Runner has opened anew.
+	server.Config.BaseContext = func(net.Listener) context.Context { return t.Context() }
+	server.StartTLS()
+	t.Cleanup(server.Close)
 	certificate := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
 	p.config = &rest.Config{Host: server.URL, TLSClientConfig: rest.TLSClientConfig{CAData: certificate}}
 	return p

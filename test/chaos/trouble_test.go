@@ -4,8 +4,10 @@
 package chaos
 
 import (
+	"context"
 	"encoding/pem"
 	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -40,11 +42,11 @@ func newTrouble(t *testing.T) *trouble {
 	proxy := httputil.NewSingleHostReverseProxy(target)
 	proxy.Transport, proxy.FlushInterval = transport, -1 // watches are passed on as they come
 	x := &trouble{handler: proxy}
-	server := httptest.NewTLSServer(x)
-	t.Cleanup(func() {
-		server.CloseClientConnections()
-		server.Close()
-	})
+	server := httptest.NewUnstartedServer(x)
+	// The end of the test ends the requests, or Close would wait for watches.
+	server.Config.BaseContext = func(net.Listener) context.Context { return t.Context() }
+	server.StartTLS()
+	t.Cleanup(server.Close)
 	x.Proxy = platform.Proxy{
 		URL:         server.URL,
 		Certificate: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}),
