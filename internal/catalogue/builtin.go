@@ -25,11 +25,8 @@ type Builtin struct {
 	Examples []json.RawMessage
 }
 
-// Beginnings of the types that Posthorn emits.
-const (
-	gapType         = "dev.posthorn.source.gap"
-	recoveredSuffix = ".recovered"
-)
+// gapType is the type of the event that tells of a gap.
+const gapType = "dev.posthorn.source.gap"
 
 // kubernetesSchema is of the data about Kubernetes objects, gapSchema of that about a gap.
 var (
@@ -70,7 +67,7 @@ func Builtins() []Builtin {
 			Examples:    []json.RawMessage{deployment("")},
 		},
 		{
-			Type:        change.Prefix + "<group>.<kind>.<operation>" + recoveredSuffix,
+			Type:        change.Prefix + "<group>.<kind>.<operation>" + change.RecoveredSuffix,
 			Description: "An expression about a Kubernetes object that was true is no more.",
 			Schema:      kubernetesSchema,
 			Examples:    []json.RawMessage{deployment("")},
@@ -114,7 +111,7 @@ func BuiltinOf(eventType string) *Type {
 
 // isKubernetes reports whether a type is one of those about Kubernetes objects.
 func isKubernetes(eventType string) bool {
-	rest, ok := strings.CutPrefix(strings.TrimSuffix(eventType, recoveredSuffix), change.Prefix)
+	rest, ok := strings.CutPrefix(strings.TrimSuffix(eventType, change.RecoveredSuffix), change.Prefix)
 	if !ok {
 		return false
 	}

@@ -11,6 +11,9 @@ import (
 // Prefix is what the type of every event from a Kubernetes object begins with.
 const Prefix = "dev.posthorn.kubernetes."
 
+// RecoveredSuffix is what the type of an event that tells of the end of an edge ends with.
+const RecoveredSuffix = ".recovered"
+
 // Type returns the type of an event: dev.posthorn.kubernetes.<group>.<kind>.<operation>, all in lower case, where
 // the core group is written core. An edge that ends adds .recovered:
 //
@@ -23,7 +26,7 @@ func Type(group, kind string, operation Operation, edge Edge) string {
 	}
 	t := Prefix + strings.ToLower(group+"."+kind+"."+string(operation))
 	if edge == Recovered {
-		t += ".recovered"
+		t += RecoveredSuffix
 	}
 	return t
 }

@@ -45,7 +45,7 @@ func (l *Log) Checkpoint(ctx context.Context, watch string) ([]byte, error) {
 	return l.Object(ctx, ObjectKey{checkpoints, watch})
 }
 
-// objectBatch is how many objects are sent to the engine before their acknowledgements are awaited.
+// objectBatch is how many values, or removals, are sent to the engine before their acknowledgements are awaited.
 const objectBatch = 4_096
 
 // PutObjects remembers the values, each in place of the one before, and returns when all are durable. After an

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -16,9 +17,6 @@ import (
 // every two minutes and a half at most.
 const removedFor = 10 * time.Minute
 
-// removeBatch is how many messages are sent to the engine before their acknowledgements are awaited.
-const removeBatch = 4_096
-
 // remove has the values of subjects that keep one message each be no more, and returns when that is durable.
 //
 // The engine writes down at once what was purged, but what was replaced only with its index. After a crash in between, the
@@ -26,22 +24,20 @@ const removeBatch = 4_096
 // that all of them are gone. Where there is no room for that message, what is to be removed is purged all the same, to
 // make room.
 func (l *Log) remove(ctx context.Context, s jetstream.Stream, verb string, subjects []string) error {
-	for len(subjects) > 0 {
-		n := min(len(subjects), removeBatch)
-		acks := make([]Ack, n)
-		for i, subject := range subjects[:n] {
+	for batch := range slices.Chunk(subjects, objectBatch) {
+		acks := make([]Ack, len(batch))
+		for i, subject := range batch {
 			acks[i] = publish(l.core, subject, nil, jetstream.WithMsgTTL(removedFor))
 		}
 		for i, a := range acks {
 			_, err := a.Wait(ctx)
 			if errors.Is(err, ErrFull) {
-				err = l.purge(ctx, s, verb, jetstream.WithPurgeSubject(subjects[i]))
+				err = l.purge(ctx, s, verb, jetstream.WithPurgeSubject(batch[i]))
 			}
 			if err != nil {
 				return fmt.Errorf("%s: %w", verb, err)
 			}
 		}
-		subjects = subjects[n:]
 	}
 	return nil
 }

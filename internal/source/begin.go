@@ -77,7 +77,7 @@ func (w *watch) meanwhile(t *taker, p *part, e *entry, o *observation, selected 
 	case known && last != o.print(t.source.Redact):
 		op = change.Updated
 	}
-	if p != nil && p.extra != nil && p.extra.pending != "" {
+	if p.waits() {
 		switch {
 		case op != "":
 			return merge(p.extra.pending, op)
@@ -91,10 +91,7 @@ func (w *watch) meanwhile(t *taker, p *part, e *entry, o *observation, selected 
 
 // passOver remembers an object that was there before, without an event of it.
 func (w *watch) passOver(t *taker, p *part, o *observation, view map[string]any) {
-	x := extra{}
-	if p.extra != nil {
-		x = *p.extra
-	}
+	x := p.copied()
 	if k, ok := change.ParseKubernetesEvent(view); ok && change.IsKubernetesEvent(t.resource) {
 		x.series = change.Passed(k)
 	}

@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
+
 	hookv1 "github.com/posthorn-dev/posthorn/api/v1alpha1"
 	"github.com/posthorn-dev/posthorn/internal/event"
 	"github.com/posthorn-dev/posthorn/internal/eventlog"
@@ -113,20 +115,28 @@ func TestRunner_TellsNothingTwiceOfWhatItDidNotComeToRemember(t *testing.T) {
 	w.awaitTold(append(told, "all marker configmap.created")...)
 }
 
-func TestRunner_ComparesWithWhatItToldLast(t *testing.T) {
+// newRestarted returns a world after a restart, with a source of all changes, one of an edge, and a ConfigMap of which no
+// more is told than its creation.
+func newRestarted(t *testing.T, name string) (*world, *crashes, *corev1.ConfigMap) {
+	t.Helper()
 	w, c := newWorld(t), &crashes{}
 	w.startToCrash(c)
 	w.source("all", nil)
 	w.source("both", stock(hookv1.EmitBoth, ""))
 	w.awaitWatching("all")
 	w.awaitWatching("both")
-	back := w.configMap("back", map[string]string{"left": "1"})
-	w.create(back)
-	w.awaitTold("all back configmap.created")
+	m := w.configMap(name, map[string]string{"left": "1"})
+	w.create(m)
+	w.awaitTold("all " + name + " configmap.created")
 	w.stop()
 	w.startToCrash(c)
 	w.awaitWatching("all")
 	w.awaitWatching("both")
+	return w, c, m
+}
+
+func TestRunner_ComparesWithWhatItToldLast(t *testing.T) {
+	w, c, back := newRestarted(t, "back")
 	c.forgets.Store(true)
 	set := func(left string) {
 		back.Data["left"] = left
@@ -154,19 +164,7 @@ func TestRunner_ComparesWithWhatItToldLast(t *testing.T) {
 }
 
 func TestRunner_KnowsOfADeletionThatTheCheckpointIsNotPast(t *testing.T) {
-	w, c := newWorld(t), &crashes{}
-	w.startToCrash(c)
-	w.source("all", nil)
-	w.source("both", stock(hookv1.EmitBoth, ""))
-	w.awaitWatching("all")
-	w.awaitWatching("both")
-	shoes := w.configMap("shoes", map[string]string{"left": "1"})
-	w.create(shoes)
-	w.awaitTold("all shoes configmap.created")
-	w.stop()
-	w.startToCrash(c)
-	w.awaitWatching("all")
-	w.awaitWatching("both")
+	w, c, shoes := newRestarted(t, "shoes")
 	c.stuck.Store(true)
 	all, both := []string{"shoes configmap.created"}, []string{}
 	for range 10 { // so that they come in several batches

@@ -35,7 +35,7 @@ func (w *watch) decide(b *batch, t *taker, e *entry, o *observation, old objects
 		return
 	}
 	j := judgement{op: op, e: e, o: o, old: old, net: o.net, again: again, lapse: lapse}
-	if p.extra != nil && p.extra.pending != "" {
+	if p.waits() {
 		j.op, j.net, j.unseen = merge(p.extra.pending, op), true, true
 	}
 	w.conclusion(b, t, p, j)
@@ -87,10 +87,7 @@ func (w *watch) isHeld(t *taker) bool { return t.held || w.refused[t.source.Name
 // hold remembers that something happened that is to be told later, and the state before the first of it: old tells the
 // states of the object that are kept.
 func (w *watch) hold(t *taker, e *entry, p *part, op change.Operation, old objects) {
-	x := extra{}
-	if p.extra != nil {
-		x = *p.extra
-	}
+	x := p.copied()
 	if state := old[t.source.Redact.Key()]; state != nil && x.pending == "" && op != change.Created {
 		old[t.heldKey()] = state
 	}

@@ -69,6 +69,14 @@ func (e *entry) part(taker string) *part {
 	return nil
 }
 
+// copied returns the part's extra to be changed, all zero where there is none.
+func (p *part) copied() extra {
+	if p.extra == nil {
+		return extra{}
+	}
+	return *p.extra
+}
+
 // set replaces the part's extra.
 func (p *part) set(x *extra) {
 	if x.isZero() {
@@ -93,7 +101,7 @@ func (e *entry) drop(taker string) {
 
 // waits reports whether something about the object is still to be told.
 func (e *entry) waits() bool {
-	return slices.ContainsFunc(e.parts, func(p part) bool { return p.extra != nil && p.extra.pending != "" })
+	return slices.ContainsFunc(e.parts, func(p part) bool { return p.waits() })
 }
 
 // waits reports whether something about the object is still to be told to the taker.
@@ -163,9 +171,10 @@ func (e *entry) before(managers change.Managers) change.Managers {
 		return nil
 	}
 	before := make(change.Managers, len(e.managers))
-	for i, mark := range e.managers {
-		for _, m := range managers {
-			if mark.hash == hashManager(m) {
+	for _, m := range managers {
+		hash := hashManager(m)
+		for i, mark := range e.managers {
+			if mark.hash == hash {
 				m.Fields = int(mark.fields)
 				before[i] = m
 			}

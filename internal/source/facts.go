@@ -183,11 +183,12 @@ func no(reason, format string, args ...any) status.Verdict {
 // the API server last sent an event or a bookmark.
 func (row *outlookRow) living(s progress, id string, stale, now time.Time) (status.Verdict, time.Time) {
 	kind := kindLabel(row.resource)
-	switch {
-	case s.phase == starting:
-		return no(hookv1.ReasonLoading, "The objects of %s are being looked at for the first time.", kind), s.since
-	case !s.takers[id].begun:
-		return no(hookv1.ReasonLoading, "The objects of %s are being looked at for the first time.", kind), time.Time{}
+	if s.phase == starting || !s.takers[id].begun {
+		since := s.since
+		if s.phase != starting {
+			since = time.Time{} // the phase is older than the source
+		}
+		return no(hookv1.ReasonLoading, "The objects of %s are being looked at for the first time.", kind), since
 	}
 	switch s.phase {
 	case relisting:

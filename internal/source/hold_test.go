@@ -55,7 +55,9 @@ func TestRunner_TellsTheNetEffectOfASuspension(t *testing.T) {
 		"kept configmap.updated net", "gone configmap.deleted net"))
 }
 
-func TestRunner_EndsWithARightAndGoesOnWithIt(t *testing.T) {
+// newWatching returns a world with a source of all changes, and a ConfigMap of whose creation it has told.
+func newWatching(t *testing.T) (*world, *corev1.ConfigMap) {
+	t.Helper()
 	w := newWorld(t)
 	w.start()
 	w.source("all", nil)
@@ -63,6 +65,11 @@ func TestRunner_EndsWithARightAndGoesOnWithIt(t *testing.T) {
 	shoes := w.configMap("shoes", nil)
 	w.create(shoes)
 	w.awaitTold("all shoes configmap.created")
+	return w, shoes
+}
+
+func TestRunner_EndsWithARightAndGoesOnWithIt(t *testing.T) {
+	w, shoes := newWatching(t)
 	var binding rbacv1.RoleBinding
 	if err := w.client.Get(t.Context(), key(w.namespace, "reader"), &binding); err != nil {
 		t.Fatal(err)
@@ -157,13 +164,7 @@ func TestRunner_WatchesOfSecretsTheMetadataAlone(t *testing.T) {
 }
 
 func TestRunner_WaitsForTheAnswersAboutRights(t *testing.T) {
-	w := newWorld(t)
-	w.start()
-	w.source("all", nil)
-	w.awaitWatching("all")
-	shoes := w.configMap("shoes", nil)
-	w.create(shoes)
-	w.awaitTold("all shoes configmap.created")
+	w, shoes := newWatching(t)
 	w.stop()
 	for i := range 2 {
 		shoes.Data = map[string]string{"left": fmt.Sprint(i)}

@@ -29,13 +29,9 @@ type judgement struct {
 
 // judge decides whether a change becomes an event, and takes in what it changes of the part.
 func (w *watch) judge(b *batch, t *taker, p *part, j judgement) {
-	before := p.extra
-	x := extra{}
-	if before != nil {
-		x = *before
-	}
+	before, x := p.extra, p.copied()
 	x.pending = ""
-	if before != nil && before.pending != "" && j.op == change.Updated {
+	if p.waits() && j.op == change.Updated {
 		// What is kept is a later state than the one that the taker was told of last.
 		j.old = objects{t.source.Redact.Key(): j.old[t.heldKey()]}
 	}

@@ -39,10 +39,7 @@ func (w *watch) agree(t *taker, e *entry, o *observation, selected bool) {
 
 // recall has a part remember what was told last.
 func (w *watch) recall(t *taker, p *part, last told) {
-	x := extra{}
-	if p.extra != nil {
-		x = *p.extra
-	}
+	x := p.copied()
 	switch {
 	case last.edge == change.Turned && t.hasEdge():
 		x.edge = edge.State{

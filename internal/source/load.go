@@ -26,8 +26,7 @@ func (w *watch) load(ctx context.Context) bool {
 
 // read reads what earlier runs remembered. What cannot be read is begun anew.
 func (w *watch) read(ctx context.Context) error {
-	w.entries, w.records, w.timers = map[string]*entry{}, map[string]*takerRecord{}, timers{}
-	w.version, w.written, w.leaving = "", checkpoint{}, map[string]struct{}{}
+	w.reset()
 	data, err := w.log.Checkpoint(ctx, w.id)
 	unknown := errors.Is(err, eventlog.ErrNotFound)
 	if err != nil && !unknown {
@@ -60,7 +59,7 @@ func (w *watch) read(ctx context.Context) error {
 		}
 		e.parts = slices.DeleteFunc(e.parts, func(p part) bool { return w.records[p.taker] == nil })
 		for _, p := range e.parts {
-			if p.extra != nil && p.extra.pending != "" {
+			if p.waits() {
 				w.records[p.taker].Held = true // since when, the checkpoint may not say
 			}
 		}
@@ -75,9 +74,14 @@ func (w *watch) read(ctx context.Context) error {
 	if broken != nil {
 		// An object that is not remembered would look like a new one.
 		w.logger.Warn("Begins a watch anew, since what is remembered of an object cannot be read", "error", broken)
-		w.entries, w.records, w.version, w.written = map[string]*entry{}, map[string]*takerRecord{}, "", checkpoint{}
-		w.leaving = map[string]struct{}{}
+		w.reset()
 		return w.log.RemoveWatch(ctx, w.id)
 	}
 	return nil
+}
+
+// reset has the watch know nothing.
+func (w *watch) reset() {
+	w.entries, w.records, w.timers = map[string]*entry{}, map[string]*takerRecord{}, timers{}
+	w.version, w.written, w.leaving = "", checkpoint{}, map[string]struct{}{}
 }

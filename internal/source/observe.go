@@ -138,9 +138,12 @@ func (w *watch) imprint(e *entry, o *observation, old objects, stays bool) (kept
 // nobody asks for go: they would be of an old state once somebody does.
 func (w *watch) imprintHeld(e *entry, old, kept objects) {
 	for _, t := range w.plan.takers {
-		if state := old[t.heldKey()]; state != nil && e.part(t.id).waits() {
-			kept[t.heldKey()] = state
-			e.setPrint(w.names.of(t.heldKey()), change.Fingerprint{})
+		if !e.part(t.id).waits() {
+			continue
+		}
+		if key := t.heldKey(); old[key] != nil {
+			kept[key] = old[key]
+			e.setPrint(w.names.of(key), change.Fingerprint{})
 		}
 	}
 	e.keepPrints(func(key string) bool { return w.plan.redacts(key) || kept[key] != nil })

@@ -88,7 +88,7 @@ func (s *sent) take(m eventlog.Message) {
 		return
 	}
 	t := told{sequence: m.Seq, object: object, version: number(object.ResourceVersion)}
-	switch kind := strings.TrimSuffix(e.Type, recoveredSuffix); {
+	switch kind := strings.TrimSuffix(e.Type, change.RecoveredSuffix); {
 	case kind != e.Type:
 		t.edge = change.Recovered
 	case strings.HasSuffix(e.ID, turnedSuffix):
@@ -101,9 +101,8 @@ func (s *sent) take(m eventlog.Message) {
 
 // By what an event of an object is known.
 const (
-	recoveredSuffix = ".recovered"
-	turnedSuffix    = "-turned"
-	deletedSuffix   = ".deleted"
+	turnedSuffix  = "-turned"
+	deletedSuffix = ".deleted"
 )
 
 // has reports whether an earlier run stored the event.

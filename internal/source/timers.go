@@ -79,7 +79,7 @@ func (t *timers) take(now time.Time) (timer, bool) {
 
 // dueOf returns when the taker has to look at what it remembers; zero for never.
 func dueOf(t *taker, p *part) time.Time {
-	if t == nil || p.extra == nil || p.extra.pending != "" {
+	if t == nil || p.extra == nil || p.waits() {
 		return time.Time{}
 	}
 	if t.hasEdge() {
