@@ -30,6 +30,12 @@ func (r *failingReader) Get(ctx context.Context, key client.ObjectKey, obj clien
 	return r.Reader.Get(ctx, key, obj, opts...)
 }
 
+func (w *DispatcherWatch) lastVersion() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.version
+}
+
 var _ = Describe("The Lease of the dispatcher", func() {
 	var (
 		reader *failingReader
@@ -103,7 +109,10 @@ var _ = Describe("The Lease of the dispatcher", func() {
 		// story through the same door.
 		Eventually(operator.base.Dispatcher.presence).Should(Equal(present))
 		pauseLease()
-		operator.base.Dispatcher.look(ctx, time.Now())
+		renewed := &coordinationv1.Lease{}
+		Expect(admin.Get(ctx, operator.base.Dispatcher.key, renewed)).To(Succeed())
+		Eventually(operator.base.Dispatcher.lastVersion).Should(HaveSuffix("/"+renewed.ResourceVersion),
+			"a look of the operator's own that is still on its way would be taken for a renewal")
 		operator.base.Dispatcher.look(ctx, time.Now().Add(6*time.Minute))
 		for _, obj := range []conditioned{endpoint, subscription} {
 			expectReady(ctx, obj, metav1.ConditionUnknown, hookv1.ReasonDispatcherUnavailable, ownNamespace)

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"maps"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -350,21 +349,41 @@ func eventsOf(ctx context.Context, obj client.Object) func() []string {
 // leaseInterval is how often the suite's Lease is renewed, and read.
 const leaseInterval = 250 * time.Millisecond
 
-// leasePaused stops the dispatcher that startLease plays.
-var leasePaused atomic.Bool
+// leasePaused stops the dispatcher that startLease plays. It renews under the lock, so that once the lease
+// is paused no renewal is still on its way.
+var (
+	leaseLock   sync.Mutex
+	leasePaused bool
+)
 
 func pauseLease() {
-	leasePaused.Store(true)
+	setLeasePaused(true)
 	DeferCleanup(resumeLease)
 }
 
-func resumeLease() { leasePaused.Store(false) }
+func resumeLease() { setLeasePaused(false) }
+
+func setLeasePaused(paused bool) {
+	leaseLock.Lock()
+	defer leaseLock.Unlock()
+	leasePaused = paused
+}
 
 // startLease plays a dispatcher that lives: it renews its Lease until the suite ends.
 func startLease(ctx context.Context) {
 	GinkgoHelper()
 	lease := &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Namespace: ownNamespace, Name: DispatcherLease}}
 	Expect(admin.Create(ctx, lease)).To(Succeed())
+	renew := func() {
+		leaseLock.Lock()
+		defer leaseLock.Unlock()
+		if leasePaused {
+			return
+		}
+		now := metav1.NowMicro()
+		lease.Spec.RenewTime = &now
+		_ = admin.Update(context.Background(), lease)
+	}
 	done := make(chan struct{})
 	DeferCleanup(func() { close(done) })
 	go func() {
@@ -375,12 +394,7 @@ func startLease(ctx context.Context) {
 			case <-done:
 				return
 			case <-tick.C:
-				if leasePaused.Load() {
-					continue
-				}
-				now := metav1.NowMicro()
-				lease.Spec.RenewTime = &now
-				_ = admin.Update(context.Background(), lease)
+				renew()
 			}
 		}
 	}()
