@@ -139,7 +139,7 @@ func (l *Log) ReadEvents(ctx context.Context, from uint64, handle func(Message))
 			last = msg.Seq
 			handle(msg)
 		}
-	}, jetstream.PullMaxMessages(readAhead))
+	}, ahead)
 	if err != nil {
 		return nil, classify("read events", err)
 	}
@@ -149,8 +149,9 @@ func (l *Log) ReadEvents(ctx context.Context, from uint64, handle func(Message))
 	}, nil
 }
 
-// readAhead is how many events the client asks for at once.
-const readAhead = 2_000
+// ahead is what the client asks for at once: so many messages, of so many bytes together. What a handle that blocks
+// leaves waiting is twice that at most; of what is more than 64 MiB the client drops.
+var ahead = jetstream.PullMaxMessagesWithBytesLimit(2_000, 4*maxPayload)
 
 // received turns a message of the client into ours.
 func received(m jetstream.Msg) (Message, bool) {

@@ -66,6 +66,8 @@ type Log struct {
 	events, waiting, deadLetters, attempts jetstream.Stream
 	keys, state, objects                   jetstream.Stream
 	evictions                              keyEvictions
+	// scanned counts the messages that scan read.
+	scanned atomic.Uint64
 }
 
 // Open starts the embedded engine in o.Dir and makes sure that its streams are there. Where another process has the

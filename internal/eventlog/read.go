@@ -9,14 +9,12 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
-
-// scanBatch is how many messages a scan asks for at once.
-const scanBatch = 2_000
 
 // scan calls handle for every message that a stream holds from the sequence on, oldest first, and
 // returns at its end. A filter narrows it to the subjects that match; empty means all.
@@ -25,12 +23,19 @@ func (l *Log) scan(ctx context.Context, s jetstream.Stream, filter string, from 
 		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: max(from, 1), FilterSubject: filter,
 	}
 	return l.consume(ctx, s, cfg, func(m jetstream.Msg) bool {
+		l.scanned.Add(1)
 		if msg, ok := received(m); ok {
 			handle(msg)
 		}
 		return true
 	})
 }
+
+// Scanned returns how many stored messages were read one after the other, as it is done after a start.
+func (l *Log) Scanned() uint64 { return l.scanned.Load() }
+
+// scanPause is how long nothing comes before the engine is asked whether there is more.
+const scanPause = 250 * time.Millisecond
 
 // consume calls handle for every message that a stream holds for a consumer, oldest first, and returns at
 // the end of the stream, or when handle wants no more.
@@ -42,37 +47,73 @@ func (l *Log) consume(
 	if err != nil {
 		return classify("scan", err)
 	}
-	name := consumer.CachedInfo().Name
-	defer func() { _ = s.DeleteConsumer(context.WithoutCancel(ctx), name) }()
-	for left := consumer.CachedInfo().NumPending; left > 0; {
-		batch, err := consumer.FetchNoWait(int(min(scanBatch, left)))
-		if err != nil {
+	first := consumer.CachedInfo()
+	defer func() { _ = s.DeleteConsumer(context.WithoutCancel(ctx), first.Name) }()
+	if first.NumPending == 0 {
+		return nil
+	}
+	r := &reading{handle: handle, most: first.NumPending, ended: make(chan error, 1)}
+	stream, err := consumer.Consume(r.take, ahead, jetstream.ConsumeErrHandler(func(_ jetstream.ConsumeContext, err error) { r.end(err) }))
+	if err != nil {
+		return classify("scan", err)
+	}
+	defer func() {
+		stream.Stop()
+		<-stream.Closed()
+	}()
+	pause := time.NewTicker(scanPause)
+	defer pause.Stop()
+	for before := uint64(0); ; {
+		select {
+		case err := <-r.ended:
 			return classify("scan", err)
+		case <-ctx.Done():
+			return fmt.Errorf("scan: %w", ctx.Err())
+		case <-pause.C:
 		}
-		n, more := uint64(0), true
-		for m := range batch.Messages() {
-			n++
-			more = more && handle(m)
-		}
-		if err := batch.Error(); err != nil {
-			return classify("scan", err)
-		}
-		if !more {
-			return nil
-		}
-		left -= min(n, left)
-		if n == 0 { // what is left was removed meanwhile, or the engine was started again
+		taken := r.taken.Load()
+		if taken == before { // what is left was removed meanwhile, or the engine was started again
 			info, err := consumer.Info(ctx)
 			if err != nil {
 				return classify("scan", err)
 			}
-			left = info.NumPending
+			if info.NumPending == 0 && info.Delivered.Consumer == r.taken.Load() {
+				return nil
+			}
 		}
-		if err := ctx.Err(); err != nil {
-			return fmt.Errorf("scan: %w", err)
-		}
+		before = taken
 	}
-	return nil
+}
+
+// reading is a scan that goes on.
+type reading struct {
+	handle func(jetstream.Msg) bool
+	// taken counts the messages that were handled, and most is how many there were when it began.
+	taken atomic.Uint64
+	most  uint64
+	over  bool
+	ended chan error
+}
+
+// take hands over a message, unless the scan has ended.
+func (r *reading) take(m jetstream.Msg) {
+	if r.over {
+		return
+	}
+	meta, err := m.Metadata()
+	more := r.handle(m)
+	r.over = r.taken.Add(1) >= r.most || !more || err == nil && meta.NumPending == 0
+	if r.over {
+		r.end(nil)
+	}
+}
+
+// end has the scan return; only the first reason counts.
+func (r *reading) end(err error) {
+	select {
+	case r.ended <- err:
+	default:
+	}
 }
 
 // getRequest is the body of a direct get (NATS ADR-31).
