@@ -61,6 +61,9 @@ type Options struct {
 	Retry *retry.Policy
 	// Share returns how many bytes a namespace may hold; nil means a quarter of the storage.
 	Share func(namespace string) int64
+	// ReadWaiting is closed once the deliveries may be read that wait since earlier runs; nil means at once. There may be
+	// hundreds of thousands, and what new events wait for is read before them.
+	ReadWaiting <-chan struct{}
 	// Keep bounds what is settled: events and the attempt log.
 	KeepEvents, KeepAttempts Keep
 }
@@ -186,6 +189,11 @@ func New(o Options) (*Dispatcher, error) {
 	}
 	if o.Retry == nil {
 		o.Retry = builtinRetry()
+	}
+	if o.ReadWaiting == nil {
+		now := make(chan struct{})
+		close(now)
+		o.ReadWaiting = now
 	}
 	if o.Share == nil {
 		o.Share = func(string) int64 { return o.Log.MaxBytes() / 4 }

@@ -314,7 +314,12 @@ func (d *Dispatcher) unreadable(seq uint64, err error) {
 // scanLoop reads all waiting deliveries of earlier runs into the lanes, while new events already
 // flow.
 func (d *Dispatcher) scanLoop() {
-	r := d.pendingRecovery
+	select {
+	case <-d.opts.ReadWaiting:
+	case <-d.done:
+		return
+	}
+	begin, r := time.Now(), d.pendingRecovery
 	d.pendingRecovery = nil
 	var obsolete []uint64
 	err := d.log.ScanWaiting(d.run, 1, d.scanTo, func(m eventlog.Message) {
@@ -344,7 +349,7 @@ func (d *Dispatcher) scanLoop() {
 		d.live.release(d.scanFrom, 1)
 	}
 	d.mu.Unlock()
-	d.logger.Info("Read waiting deliveries", "obsolete", len(obsolete))
+	d.logger.Info("Read waiting deliveries", "obsolete", len(obsolete), "duration", time.Since(begin))
 }
 
 // superseded reports whether a later step of the pair is stored, so that this one is done with.

@@ -67,6 +67,29 @@ func TestRecover_RestoresTheFigures(t *testing.T) {
 	}
 }
 
+func TestRecover_ReadsWhatWaitsWhenItMay(t *testing.T) {
+	r := newReceiver(t, nil)
+	may := make(chan struct{})
+	s := start(t, func(o *Options) { o.ReadWaiting = may })
+	s.one(r)
+	s.changeEndpoint(func(e *delivery.Endpoint) { e.Suspended = true })
+	s.send("team-a", 3)
+	s.stored(3)
+	s.endpoints[0].Suspended = false
+	for i, end := range []func(){s.down, s.crash} {
+		end()
+		s.up()
+		s.send("team-a", 1)
+		s.eventually("a new event is delivered", r.got(i+1))
+	}
+	if s.d.Account().Complete {
+		t.Error("the account is complete before all was read")
+	}
+	close(may)
+	s.eventually("what waited is delivered", r.got(5))
+	s.delivered(5)
+}
+
 func TestRecover_TakesOneOfTwoStoredCopies(t *testing.T) {
 	r := newReceiver(t, nil)
 	s := start(t, nil)

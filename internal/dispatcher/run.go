@@ -43,7 +43,7 @@ func Run(ctx context.Context, o RunOptions) error {
 		return unless(ctx, err)
 	}
 	defer p.close()
-	defer telemetry.PaceCollections(p.core.Handled)()
+	defer telemetry.PaceCollections(func() uint64 { return p.core.Handled() + p.log.Scanned() })()
 	if err := p.core.Start(running); err != nil {
 		return unless(ctx, fmt.Errorf("start dispatcher: %w", err))
 	}

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"os"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -55,8 +54,8 @@ type process struct {
 
 	typesAPI *logapi.TypesHandler
 
-	// recovered says that ingest knows the recent events.
-	recovered atomic.Bool
+	// recovered is closed when ingest knows the recent events.
+	recovered chan struct{}
 	// The groups are in the order in which a stop ends them.
 	serving, routing, reporting, probes sync.WaitGroup
 	endReporting                        context.CancelFunc
@@ -65,7 +64,7 @@ type process struct {
 
 // newProcess reads the configuration, the dispatcher's own token included, and opens the sockets.
 func newProcess(ctx context.Context, o RunOptions) (*process, error) {
-	p := &process{o: o, registry: newRegistry()}
+	p := &process{o: o, registry: newRegistry(), recovered: make(chan struct{})}
 	var err error
 	if p.platform, err = config.Load(o.Config); err != nil {
 		return nil, err
@@ -127,6 +126,7 @@ func (p *process) open(ctx context.Context) (err error) {
 	}
 	options := coreOptions(&p.o, p.platform, p.log)
 	options.Sender, options.Reporter, options.Registerer = p.sender, p.writer, p.registry
+	options.ReadWaiting = p.recovered
 	if p.core, err = New(options); err != nil {
 		return fmt.Errorf("create dispatcher: %w", err)
 	}
@@ -255,8 +255,10 @@ func sourcesOf(u routing.Update) source.Update {
 
 // recoverIngest lets ingest read the recent events, and so begin.
 func (p *process) recoverIngest(ctx context.Context) error {
+	begin := time.Now()
 	if p.retry(ctx, "Failed to read the recent events", func() error { return p.ingest.Recover(ctx) }) {
-		p.recovered.Store(true)
+		close(p.recovered)
+		p.o.Logger.Info("Read recent events", "duration", time.Since(begin))
 	}
 	return nil
 }
@@ -284,8 +286,10 @@ var errRecovering = errors.New("recent events are being read")
 
 // ready says whether events are taken and routed.
 func (p *process) ready() error {
-	if !p.recovered.Load() {
+	select {
+	case <-p.recovered:
+		return p.core.Ready()
+	default:
 		return errRecovering
 	}
-	return p.core.Ready()
 }
