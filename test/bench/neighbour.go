@@ -40,7 +40,8 @@ func (s *session) neighbour(ctx context.Context, t *tenant, data string, hanging
 	}
 	bad := make(chan error, 1)
 	if hanging {
-		begin, err := s.producer(t, d, production{eventType: "com.example.hanging", events: events, rate: neighbourRate})
+		// Other events than those of the healthy one, by their ids: ingest would take them for repetitions.
+		begin, err := s.producer(t, d, production{eventType: "com.example.hanging", from: events, events: events, rate: neighbourRate})
 		if err != nil {
 			return healthy{}, err
 		}

@@ -8,6 +8,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -136,7 +138,8 @@ func (s *session) newParked(ctx context.Context, kill bool) (*tenant, string, er
 	}
 	if kill {
 		d.Kill()
-		return t, d.DataDir, nil
+		// What is left of a killed process, and nothing that can be copied.
+		return t, d.DataDir, os.Remove(filepath.Join(d.DataDir, "backup.sock"))
 	}
 	return t, d.DataDir, d.Stop()
 }

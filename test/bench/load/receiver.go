@@ -139,15 +139,14 @@ func (c *run) note(path, number int) {
 		c.repeated.Add(1)
 		return
 	}
-	switch n := int(c.received.Add(1)); n {
-	case 1:
+	n := int(c.received.Add(1))
+	if n == 1 {
 		c.first.Store(now)
-		if c.Warm <= 1 {
-			c.mark(&c.began, &c.cpuBegan)
-		}
-	case c.Warm:
+	}
+	if n == max(c.Warm, 1) {
 		c.mark(&c.began, &c.cpuBegan)
-	case c.Paths * c.Events:
+	}
+	if n == c.Paths*c.Events {
 		c.mark(&c.ended, &c.cpuEnded)
 		close(c.done)
 	}
