@@ -24,13 +24,18 @@ func TestRunner_TellsTheNetEffectOfWhatTheAPIServerHasForgotten(t *testing.T) {
 	w.start()
 	w.source("all", nil)
 	w.source("patches", func(s *hookv1.WebhookEventSourceSpec) { s.Data = &hookv1.EventData{Form: hookv1.DataFormPatch} })
+	w.source("there", func(s *hookv1.WebhookEventSourceSpec) {
+		s.When = &hookv1.When{Expression: `object.metadata.name == "gone" && operation != "Deleted"`, Emit: hookv1.EmitBoth}
+	})
 	w.awaitWatching("all")
 	w.awaitWatching("patches")
+	w.awaitWatching("there")
 	kept, same, gone := w.configMap("kept", map[string]string{"a": "0"}), w.configMap("same", nil), w.configMap("gone", nil)
 	w.create(kept, same, gone)
 	created := []string{"kept configmap.created", "same configmap.created", "gone configmap.created"}
 	w.eventually("they are told", w.toldOf("all", created...))
 	w.eventually("they are told", w.toldOf("patches", created...))
+	w.eventually("it has turned", w.toldOf("there", "gone configmap.created"))
 	w.stop()
 	for i := range 3 {
 		kept.Data = map[string]string{"a": fmt.Sprint(i + 1)}
@@ -47,6 +52,7 @@ func TestRunner_TellsTheNetEffectOfWhatTheAPIServerHasForgotten(t *testing.T) {
 	net := append(created, "kept configmap.updated net", "gone configmap.deleted net", "new configmap.created net")
 	w.eventually("the net effect is told", w.toldOf("all", net...))
 	w.eventually("the net effect is told", w.toldOf("patches", net...))
+	w.eventually("it is over", w.toldOf("there", "gone configmap.created", "gone configmap.deleted.recovered net"))
 	for _, e := range w.events() {
 		if tellOf(e) == "patches kept configmap.updated net" && !bytes.Contains(e.Data, []byte(`{"op":"replace","path":"/data/a","value":"3"}`)) {
 			t.Errorf("the patch is of another difference: %s", e.Data)

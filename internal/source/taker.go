@@ -77,7 +77,8 @@ func (t *taker) keepsObject() bool {
 	case t.program == nil:
 		return t.source.Occurrences.Series == change.SeriesFinished && change.IsKubernetesEvent(t.resource)
 	case t.hasEdge():
-		return t.program.UsesOldObject() || t.policy.For > 0 && t.source.Form != change.FormReference
+		return t.program.UsesOldObject() || t.policy.For > 0 && t.source.Form != change.FormReference ||
+			t.program.UsesOperation() && t.source.Takes(change.Deleted)
 	default:
 		return t.program.UsesOldObject() || t.source.Takes(change.Deleted)
 	}

@@ -27,6 +27,7 @@ type Program struct {
 	condition     *filter.Condition
 	root          *node
 	usesOldObject bool
+	usesOperation bool
 }
 
 // Compile compiles an expression that is true or false of a change, against the schema of the kind;
@@ -50,7 +51,10 @@ func Compile(expression string, schema *Schema) (*Program, error) {
 	case err != nil:
 		return nil, err
 	}
-	return &Program{condition: condition, root: schema.root, usesOldObject: reads(parsed, oldObjectVariable)}, nil
+	return &Program{
+		condition: condition, root: schema.root,
+		usesOldObject: reads(parsed, oldObjectVariable), usesOperation: reads(parsed, operationVariable),
+	}, nil
 }
 
 // reads reports whether an expression reads a variable.
@@ -65,6 +69,9 @@ func reads(parsed *ast.AST, variable string) bool {
 
 // UsesOldObject reports whether the expression reads oldObject, so that the caller has to keep it.
 func (p *Program) UsesOldObject() bool { return p.usesOldObject }
+
+// UsesOperation reports whether the expression reads operation, so that it can be another of the same object.
+func (p *Program) UsesOperation() bool { return p.usesOperation }
 
 // Eval reports whether the expression holds of a change: object is the object after it, or its last
 // state where it was deleted; oldObject is the object before it, and nil where it was created. On

@@ -181,17 +181,20 @@ func TestCompile_Refuses(t *testing.T) {
 	}
 }
 
-func TestUsesOldObject(t *testing.T) {
+func TestProgram_TellsWhatItReads(t *testing.T) {
 	t.Parallel()
-	for expression, want := range map[string]bool{
-		`object.spec.replicas > 1`:                                  false,
-		`operation == "Updated" && object.kind == "oldObject"`:      false,
-		`object.spec != oldObject.spec`:                             true,
-		`object.spec.replicas > 1 && has(oldObject.metadata.name)`:  true,
-		`object.metadata.finalizers.exists(f, oldObject.kind == f)`: true,
+	type reads struct{ oldObject, operation bool }
+	for expression, want := range map[string]reads{
+		`object.spec.replicas > 1`:                                  {},
+		`operation == "Updated" && object.kind == "oldObject"`:      {operation: true},
+		`object.metadata.name == "operation"`:                       {},
+		`object.spec != oldObject.spec`:                             {oldObject: true},
+		`object.spec.replicas > 1 && has(oldObject.metadata.name)`:  {oldObject: true},
+		`object.metadata.finalizers.exists(f, oldObject.kind == f)`: {oldObject: true},
 	} {
-		if got := must(t, expression, schemas()["Deployment"]).UsesOldObject(); got != want {
-			t.Errorf("%s: reads oldObject = %t, want %t", expression, got, want)
+		p := must(t, expression, schemas()["Deployment"])
+		if got := (reads{p.UsesOldObject(), p.UsesOperation()}); got != want {
+			t.Errorf("%s reads %+v, want %+v", expression, got, want)
 		}
 	}
 }
