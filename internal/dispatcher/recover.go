@@ -334,8 +334,10 @@ func (d *Dispatcher) scanLoop() {
 		}
 		d.takeBack(s, m)
 	})
-	if err != nil && d.run.Err() == nil {
-		d.fail(fmt.Errorf("read waiting deliveries: %w", err))
+	if err != nil {
+		if d.run.Err() == nil {
+			d.fail(fmt.Errorf("read waiting deliveries: %w", err))
+		}
 		return
 	}
 	for _, seq := range obsolete {

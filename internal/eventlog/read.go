@@ -9,7 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"sync/atomic"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -52,32 +52,35 @@ func (l *Log) consume(
 	if first.NumPending == 0 {
 		return nil
 	}
-	r := &reading{handle: handle, most: first.NumPending, ended: make(chan error, 1)}
-	stream, err := consumer.Consume(r.take, ahead, jetstream.ConsumeErrHandler(func(_ jetstream.ConsumeContext, err error) { r.end(err) }))
+	r := &reading{handle: handle, left: first.NumPending, ended: make(chan error, 1)}
+	defer r.end(nil) // no message is handled behind the return
+	stream, err := consumer.Consume(r.take, ahead, jetstream.ConsumeErrHandler(func(_ jetstream.ConsumeContext, err error) {
+		r.end(fmt.Errorf("scan: %w: %w", ErrUnavailable, err))
+	}))
 	if err != nil {
 		return classify("scan", err)
 	}
-	defer func() {
-		stream.Stop()
-		<-stream.Closed()
-	}()
+	defer stream.Stop()
 	pause := time.NewTicker(scanPause)
 	defer pause.Stop()
 	for before := uint64(0); ; {
 		select {
 		case err := <-r.ended:
-			return classify("scan", err)
+			return err
 		case <-ctx.Done():
 			return fmt.Errorf("scan: %w", ctx.Err())
 		case <-pause.C:
 		}
-		taken := r.taken.Load()
-		if taken == before { // what is left was removed meanwhile, or the engine was started again
+		taken := r.count()
+		if taken == before { // what is left was removed meanwhile, or the engine was started again and knows the consumer no more
 			info, err := consumer.Info(ctx)
+			if errors.Is(err, jetstream.ErrConsumerNotFound) {
+				return fmt.Errorf("scan: %w: %w", ErrUnavailable, err)
+			}
 			if err != nil {
 				return classify("scan", err)
 			}
-			if info.NumPending == 0 && info.Delivered.Consumer == r.taken.Load() {
+			if info.NumPending == 0 && info.Delivered.Consumer == r.count() {
 				return nil
 			}
 		}
@@ -88,32 +91,47 @@ func (l *Log) consume(
 // reading is a scan that goes on.
 type reading struct {
 	handle func(jetstream.Msg) bool
-	// taken counts the messages that were handled, and most is how many there were when it began.
-	taken atomic.Uint64
-	most  uint64
-	over  bool
-	ended chan error
+	ended  chan error
+
+	mu sync.Mutex
+	// taken counts the messages that were handled, and left is how many there were when it began.
+	taken, left uint64
+	over        bool
 }
 
 // take hands over a message, unless the scan has ended.
 func (r *reading) take(m jetstream.Msg) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	if r.over {
 		return
 	}
-	meta, err := m.Metadata()
 	more := r.handle(m)
-	r.over = r.taken.Add(1) >= r.most || !more || err == nil && meta.NumPending == 0
-	if r.over {
-		r.end(nil)
+	if r.taken++; r.taken >= r.left || !more {
+		r.finish(nil)
 	}
 }
 
-// end has the scan return; only the first reason counts.
+// end has the scan return, once a message that is being handled is; only the first reason counts.
 func (r *reading) end(err error) {
-	select {
-	case r.ended <- err:
-	default:
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.over {
+		r.finish(err)
 	}
+}
+
+// finish is what take and end have in common. The caller holds the mutex.
+func (r *reading) finish(err error) {
+	r.over = true
+	r.ended <- err
+}
+
+// count is how many messages were handled.
+func (r *reading) count() uint64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.taken
 }
 
 // getRequest is the body of a direct get (NATS ADR-31).
