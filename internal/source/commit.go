@@ -42,9 +42,11 @@ func (w *watch) commit(ctx context.Context, b *batch) error {
 
 // persist calls f until it works, or until ctx ends: what was read from the API server is not let go.
 func (w *watch) persist(ctx context.Context, failure string, f func() error) error {
+	defer w.holdUp(false)
 	_, err := backoff.Retry(ctx, func() (struct{}, error) { return struct{}{}, f() },
 		backoff.WithMaxElapsedTime(0),
 		backoff.WithNotify(func(err error, next time.Duration) {
+			w.holdUp(true)
 			w.logger.Warn(failure, "error", err, "nextAttemptIn", next) //nolint:sloglint // one of two constants
 		}))
 	return err

@@ -205,7 +205,10 @@ func (row *outlookRow) living(s progress, id string, stale, now time.Time) (stat
 		return no(hookv1.ReasonWatchStalled, "The watch of %s does not go on: %s.", kind, orElse(s.message, "it is being replaced")), since
 	case following:
 	}
-	if s.alive.Before(stale) {
+	switch {
+	case s.alive.Before(stale) && s.held:
+		return no(hookv1.ReasonWatchStalled, "Changes of %s wait until the event log stores those before them: look at the dispatcher's log and storage.", kind), s.alive
+	case s.alive.Before(stale):
 		return no(hookv1.ReasonWatchStalled, "The watch of %s shows no life: it is being replaced.", kind), s.alive
 	}
 	if g := s.gap; g != nil && now.Sub(g.declared) < gapShownFor {

@@ -145,6 +145,7 @@ func (w *watch) housekeep(ctx context.Context) error {
 	if !w.retry.IsZero() && time.Now().After(w.retry) {
 		w.readmit()
 	}
+	w.timers.prune(w.awaits)
 	return w.checkpoint(ctx, false)
 }
 

@@ -4,6 +4,7 @@
 package source_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -11,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -20,7 +22,9 @@ import (
 	"k8s.io/client-go/rest"
 
 	hookv1 "github.com/posthorn-dev/posthorn/api/v1alpha1"
+	"github.com/posthorn-dev/posthorn/internal/event"
 	"github.com/posthorn-dev/posthorn/internal/eventlog"
+	"github.com/posthorn-dev/posthorn/internal/problem"
 	"github.com/posthorn-dev/posthorn/internal/source"
 )
 
@@ -128,6 +132,35 @@ func TestRunner_ReplacesAWatchThatShowsNoLife(t *testing.T) {
 		return nil
 	})
 	w.awaitTold("all heard configmap.created", "all unheard configmap.created")
+	w.awaitWatching("all")
+}
+
+func TestRunner_SaysThatTheEventLogHoldsItUp(t *testing.T) {
+	w := newWorld(t)
+	var down atomic.Bool
+	w.start(func(o *source.Options) {
+		o.StaleAfter = 3 * time.Second
+		accept := o.Accept
+		o.Accept = func(ctx context.Context, namespace string, events []*event.Event) error {
+			if down.Load() {
+				return problem.Unavailable.New("the event log is away")
+			}
+			return accept(ctx, namespace, events)
+		}
+	})
+	w.source("all", nil)
+	w.awaitWatching("all")
+	down.Store(true)
+	w.create(w.configMap("shoes", nil))
+	w.eventually("the event log is to blame", func() error {
+		got := w.facts("all").Watching
+		if got.Reason != hookv1.ReasonWatchStalled || !strings.Contains(got.Message, "wait until the event log stores") {
+			return fmt.Errorf("Watching is %+v", got)
+		}
+		return nil
+	})
+	down.Store(false)
+	w.awaitTold("all shoes configmap.created")
 	w.awaitWatching("all")
 }
 

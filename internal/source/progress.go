@@ -14,7 +14,9 @@ type progress struct {
 	// since is when the phase began.
 	since time.Time
 	// alive is when the API server last showed that the watch lives.
-	alive  time.Time
+	alive time.Time
+	// held says that the event log does not store what was seen, so that nothing more is taken in.
+	held   bool
 	takers map[string]takerProgress
 	// version is the one up to which every change was told.
 	version uint64
@@ -80,6 +82,13 @@ func (w *watch) live() {
 	w.mu.Lock()
 	w.progress.alive = w.alive
 	w.mu.Unlock()
+}
+
+// holdUp notes whether the event log stores what was seen.
+func (w *watch) holdUp(held bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.progress.held = held
 }
 
 // count adds an entry to the numbers of objects, or takes it away.

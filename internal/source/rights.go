@@ -22,9 +22,10 @@ import (
 	"github.com/posthorn-dev/posthorn/internal/delivery"
 )
 
-// How long an answer about rights counts.
+// How long an answer about rights counts. One that was given is asked for again every lookAgain from then on, so that the
+// events end within a minute of its end, whatever watch tells of that.
 const (
-	grantedFor = time.Minute
+	grantedFor = 50 * time.Second
 	missingFor = 10 * time.Second
 )
 

@@ -5,6 +5,7 @@ package source
 
 import (
 	"container/heap"
+	"slices"
 	"time"
 
 	"github.com/posthorn-dev/posthorn/internal/change"
@@ -25,7 +26,12 @@ type timerKey struct{ uid, taker string }
 type timers struct {
 	heap timerHeap
 	set  map[timerKey]time.Time
+	// pruned is how many were left when those were let go last that nobody waits for.
+	pruned int
 }
+
+// minPruned is how many timers there are at least before any is let go that nobody waits for.
+const minPruned = 1_024
 
 // timerHeap has the next due first.
 type timerHeap []timer
@@ -57,6 +63,25 @@ func (t *timers) add(next timer) {
 	heap.Push(&t.heap, next)
 }
 
+// prune lets go of the timers that nobody waits for any more, such as those of objects that are gone: they would stay
+// until they are due, in a week perhaps. It does so each time that there are twice as many as it left.
+func (t *timers) prune(awaited func(timerKey) bool) {
+	if len(t.heap) < 2*max(t.pruned, minPruned/2) {
+		return
+	}
+	t.heap = slices.DeleteFunc(t.heap, func(one timer) bool {
+		if t.set[one.timerKey].Equal(one.due) && awaited(one.timerKey) {
+			return false
+		}
+		if t.set[one.timerKey].Equal(one.due) {
+			delete(t.set, one.timerKey)
+		}
+		return true
+	})
+	heap.Init(&t.heap)
+	t.pruned = len(t.heap)
+}
+
 // next returns when the next timer is due; false when there is none.
 func (t *timers) next() (time.Time, bool) {
 	if len(t.heap) == 0 {
@@ -79,7 +104,7 @@ func (t *timers) take(now time.Time) (timer, bool) {
 
 // dueOf returns when the taker has to look at what it remembers; zero for never.
 func dueOf(t *taker, p *part) time.Time {
-	if t == nil || p.extra == nil || p.waits() {
+	if t == nil || p == nil || p.extra == nil || p.waits() {
 		return time.Time{}
 	}
 	if t.hasEdge() {
@@ -93,6 +118,11 @@ func (w *watch) schedule(t *taker, uid string, p *part) {
 	if due := dueOf(t, p); !due.IsZero() {
 		w.timers.add(timer{due, timerKey{uid, t.id}})
 	}
+}
+
+// awaits reports whether what is remembered asks for a timer.
+func (w *watch) awaits(key timerKey) bool {
+	return !dueOf(w.plan.taker(key.taker), w.entries[key.uid].part(key.taker)).IsZero()
 }
 
 // expire takes the timers that are due into a batch.

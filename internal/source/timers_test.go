@@ -4,6 +4,7 @@
 package source
 
 import (
+	"fmt"
 	"testing"
 	"time"
 )
@@ -35,5 +36,38 @@ func TestTimers_KeepOneOfATakerAndAnObject(t *testing.T) {
 	ts.add(timer{at(30), shoes})
 	if due, ok := ts.next(); !ok || !due.Equal(at(30)) {
 		t.Errorf("the next is due at %v, %t", due, ok)
+	}
+}
+
+func TestTimers_LetGoOfThoseThatNobodyAwaits(t *testing.T) {
+	var ts timers
+	begun := time.Now()
+	awaited := func(key timerKey) bool { return key.taker == "stays" }
+	for i := range 100_000 {
+		taker := "gone"
+		if i%100 == 0 {
+			taker = "stays"
+		}
+		ts.prune(awaited)
+		ts.add(timer{begun.Add(time.Duration(100_000-i) * time.Second), timerKey{fmt.Sprint(i), taker}})
+	}
+	if n := len(ts.heap); n > 3*minPruned || len(ts.set) != n {
+		t.Errorf("there are %d timers, and %d are set, of which 1,000 are awaited", n, len(ts.set))
+	}
+	last, stay := begun, 0
+	for {
+		next, ok := ts.take(begun.Add(100_001 * time.Second))
+		if !ok {
+			break
+		}
+		if next.due.Before(last) {
+			t.Fatalf("the timer of %v is taken after one that is due later", next.timerKey)
+		}
+		if last = next.due; next.taker == "stays" {
+			stay++
+		}
+	}
+	if stay != 1_000 {
+		t.Errorf("%d of the timers that are awaited are taken, want 1,000", stay)
 	}
 }
