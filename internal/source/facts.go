@@ -182,30 +182,34 @@ func no(reason, format string, args ...any) status.Verdict {
 // living returns whether one watch of a resource lives, and since when it does not: of one that is stalled, that is when
 // the API server last sent an event or a bookmark.
 func (row *outlookRow) living(s progress, id string, stale, now time.Time) (status.Verdict, time.Time) {
-	kind := kindLabel(row.resource)
-	if s.phase == starting || !s.takers[id].begun {
-		since := s.since
-		if s.phase != starting {
-			since = time.Time{} // the phase is older than the source
-		}
-		return no(hookv1.ReasonLoading, "The objects of %s are being looked at for the first time.", kind), since
-	}
+	kind, begun := kindLabel(row.resource), s.takers[id].begun
 	switch s.phase {
-	case relisting:
-		return no(hookv1.ReasonRelisting, "A list of %s is being compared with what is remembered.", kind), s.since
 	case forbidden:
 		return no(hookv1.ReasonForbidden, "The API server refuses the dispatcher the watch of %s.", kind), s.since
 	case notServed:
 		return no(hookv1.ReasonKindNotServed, "The cluster no longer serves %s of %s: it is being looked for.", row.resource.Kind, row.resource.APIVersion()), s.since
-	case stalled, idle, starting:
+	case refused:
+		return no(hookv1.ReasonInvalidSpec, "The API server refuses the watch of %s, so correct its fieldSelector: %s.", kind, s.message), s.since
+	case stalled:
+		if !begun { // the reason says that no object has been looked at, and the message why
+			return no(hookv1.ReasonLoading, "The objects of %s cannot be looked at yet: %s.", kind, orElse(s.message, "it is tried again")), s.since
+		}
 		since := s.since
-		if s.phase == stalled && !s.alive.IsZero() {
+		if !s.alive.IsZero() {
 			since = s.alive
 		}
 		return no(hookv1.ReasonWatchStalled, "The watch of %s does not go on: %s.", kind, orElse(s.message, "it is being replaced")), since
-	case following:
+	case starting:
+		return no(hookv1.ReasonLoading, "The objects of %s are being looked at for the first time.", kind), s.since
+	case relisting, following, idle:
 	}
 	switch {
+	case !begun: // the phase is older than the source
+		return no(hookv1.ReasonLoading, "The objects of %s are being looked at for the first time.", kind), time.Time{}
+	case s.phase == relisting:
+		return no(hookv1.ReasonRelisting, "A list of %s is being compared with what is remembered.", kind), s.since
+	case s.phase == idle:
+		return no(hookv1.ReasonWatchStalled, "The watch of %s does not go on: it is being replaced.", kind), s.since
 	case s.alive.Before(stale) && s.held:
 		return no(hookv1.ReasonWatchStalled, "Changes of %s wait until the event log stores those before them: look at the dispatcher's log and storage.", kind), s.alive
 	case s.alive.Before(stale):

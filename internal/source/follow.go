@@ -83,7 +83,9 @@ func (w *watch) follow(ctx context.Context) error {
 		return w.expired(err)
 	}
 	defer stream.Stop()
-	w.live()
+	if !w.silent {
+		w.live()
+	}
 	w.tell()
 	w.enter(following, "")
 	return w.expired(w.receive(ctx, stream))
@@ -119,6 +121,7 @@ func (w *watch) receive(ctx context.Context, stream apiwatch.Interface) error {
 		case <-w.changed:
 			return nil
 		case <-stale.C:
+			w.silent = true
 			return w.stale()
 		case <-up.quiet.C:
 			up.done = true
@@ -132,10 +135,11 @@ func (w *watch) receive(ctx context.Context, stream apiwatch.Interface) error {
 				return up.ended()
 			}
 			up.shows()
-			stale.Reset(w.staleAfter)
+			w.silent = false
 			if err := w.take(ctx, first, stream.ResultChan()); err != nil {
 				return err
 			}
+			stale.Reset(w.staleAfter) // it may have waited for the event log
 		}
 	}
 }
@@ -144,6 +148,9 @@ func (w *watch) receive(ctx context.Context, stream apiwatch.Interface) error {
 func (w *watch) housekeep(ctx context.Context) error {
 	if !w.retry.IsZero() && time.Now().After(w.retry) {
 		w.readmit()
+		if err := w.retell(ctx); err != nil {
+			return err
+		}
 	}
 	w.timers.prune(w.awaits)
 	return w.checkpoint(ctx, false)
@@ -254,6 +261,8 @@ func (w *watch) fail(ctx context.Context, err error, wait time.Duration) {
 		w.enter(forbidden, "")
 	case apierrors.IsNotFound(err):
 		w.enter(notServed, "")
+	case w.key.fieldSelector != "" && apierrors.IsBadRequest(err):
+		w.enter(refused, reasonOf(err))
 	default:
 		w.enter(stalled, reasonOf(err))
 	}

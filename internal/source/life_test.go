@@ -6,6 +6,7 @@ package source_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -74,6 +75,35 @@ func TestRunner_DeclaresWhatTheClusterHasForgotten(t *testing.T) {
 		Regarding: corev1.ObjectReference{APIVersion: "v1", Kind: "Pod", Namespace: w.namespace, Name: "shop"},
 	})
 	w.awaitTold("happenings happenings source.gap", "happenings late event.created")
+}
+
+func TestRunner_DeclaresAGapOnceThereIsRoom(t *testing.T) {
+	w, room := newWorld(t), newShare()
+	w.grant("watcher", "events")
+	w.start()
+	w.source("happenings", func(s *hookv1.WebhookEventSourceSpec) {
+		s.ServiceAccountName = "watcher"
+		s.Resources = []hookv1.WatchedResource{{APIVersion: "events.k8s.io/v1", Kind: "Event"}}
+	})
+	w.awaitWatching("happenings")
+	w.stop()
+	w.backdate(time.Now().Add(-3 * time.Hour))
+	for i := range 3 { // or the checkpoint would be of now
+		w.create(w.configMap(fmt.Sprintf("since-%d", i), nil))
+	}
+	w.compact()
+	room.full.Store(true)
+	w.start(room.limit)
+	w.eventually("it is refused", func() error {
+		select {
+		case <-room.refused:
+			return nil
+		default:
+			return errors.New("it is not")
+		}
+	})
+	room.full.Store(false)
+	w.awaitTold("happenings happenings source.gap")
 }
 
 // backdate has every checkpoint say that the watch was last up to date at a time. No Runner runs.
@@ -164,13 +194,67 @@ func TestRunner_SaysThatTheEventLogHoldsItUp(t *testing.T) {
 	w.awaitWatching("all")
 }
 
+func TestRunner_TakesTheBeginOfAWatchForNoSignOfLife(t *testing.T) {
+	w := newWorld(t)
+	p := newSilencer(t, w.plane.Config())
+	p.only = "/configmaps"
+	w.start(func(o *source.Options) { o.Config, o.StaleAfter = p.config, 2*time.Second })
+	w.source("all", nil)
+	w.awaitWatching("all")
+	p.mute(true)
+	p.silence()
+	w.eventually("the watch is known to be stalled", func() error {
+		if got := w.facts("all").Watching; got.Reason != hookv1.ReasonWatchStalled {
+			return fmt.Errorf("Watching is %+v", got)
+		}
+		return nil
+	})
+	begun := p.begun.Load()
+	w.eventually("two more watches have shown nothing", func() error {
+		if got := w.facts("all").Watching; got.Reason != hookv1.ReasonWatchStalled {
+			t.Fatalf("Watching is %+v, though nothing was shown", got)
+		}
+		if n := p.begun.Load() - begun; n < 3 {
+			return fmt.Errorf("%d have begun", n)
+		}
+		return nil
+	})
+	p.mute(false)
+	w.create(w.configMap("heard", nil))
+	w.awaitTold("all heard configmap.created")
+	w.awaitWatching("all")
+}
+
+func TestRunner_SaysThatAFieldSelectorIsRefused(t *testing.T) {
+	w := newWorld(t)
+	w.start()
+	selecting := func(field string) func(*hookv1.WebhookEventSourceSpec) {
+		return func(s *hookv1.WebhookEventSourceSpec) { s.Resources[0].FieldSelector = field }
+	}
+	w.source("some", selecting("data.left=0"))
+	w.eventually("the field is named", func() error {
+		got := w.facts("some").Watching
+		if got.Reason != hookv1.ReasonInvalidSpec || !strings.Contains(got.Message, `"data.left" is not a known field selector`) {
+			return fmt.Errorf("Watching is %+v", got)
+		}
+		return nil
+	})
+	w.edit("some", selecting("metadata.name=shoes"))
+	w.awaitWatching("some")
+	w.create(w.configMap("shoes", nil))
+	w.awaitTold("some shoes configmap.created")
+}
+
 // silencer can have the watches that are open stop to tell anything.
 type silencer struct {
 	config *rest.Config
 	// only is how the paths of those end that can be silenced; empty for all.
-	only   string
+	only string
+	// begun counts the watches that were asked for.
+	begun  atomic.Int64
 	mu     sync.Mutex
 	silent chan struct{} // closed when those of now are to be silent
+	muted  bool          // whether new ones are silent as well
 }
 
 func newSilencer(t *testing.T, config *rest.Config) *silencer {
@@ -180,7 +264,13 @@ func newSilencer(t *testing.T, config *rest.Config) *silencer {
 		if strings.Contains(r.Request.URL.RawQuery, "watch=") && strings.HasSuffix(r.Request.URL.Path, s.only) {
 			s.mu.Lock()
 			defer s.mu.Unlock()
-			r.Body = &silenced{r.Body, s.silent, r.Request.Context().Done()}
+			s.begun.Add(1)
+			silent := s.silent
+			if s.muted {
+				silent = make(chan struct{})
+				close(silent)
+			}
+			r.Body = &silenced{r.Body, silent, r.Request.Context().Done()}
 		}
 		return nil
 	}).config
@@ -193,6 +283,13 @@ func (s *silencer) silence() {
 	defer s.mu.Unlock()
 	close(s.silent)
 	s.silent = make(chan struct{})
+}
+
+// mute has the watches that begin from now on be silent, or not.
+func (s *silencer) mute(muted bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.muted = muted
 }
 
 // silenced is the body of a watch.

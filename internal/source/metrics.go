@@ -107,7 +107,7 @@ func (m *metrics) failed(t *taker) { m.failures.WithLabelValues(kindLabel(t.reso
 // phases are the names of what watches do.
 var phases = map[phase]string{
 	starting: "starting", relisting: "relisting", following: "following", stalled: "stalled",
-	forbidden: "forbidden", notServed: "not_served", idle: "idle",
+	forbidden: "forbidden", notServed: "not_served", refused: "refused", idle: "idle",
 }
 
 // reasonsOfWatching and reasonsOfDenial are the reasons of which a gauge is kept, so that one falls back to 0.

@@ -51,6 +51,8 @@ const (
 	forbidden
 	// notServed: the API server does not know the resource.
 	notServed
+	// refused: the API server does not take the field selector.
+	refused
 	// idle: no taker wants to know.
 	idle
 )

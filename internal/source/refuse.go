@@ -4,6 +4,7 @@
 package source
 
 import (
+	"context"
 	"net/http"
 	"time"
 
@@ -37,12 +38,20 @@ func (w *watch) readmit() {
 	w.refused, w.retry = map[string]bool{}, time.Time{}
 }
 
+// retell has the gaps told that were refused.
+func (w *watch) retell(ctx context.Context) error {
+	b := newBatch()
+	b.emissions, w.untold = w.untold, nil
+	return w.store(ctx, b)
+}
+
 // takeBack undoes what the emissions changed, and remembers what happened.
 func (w *watch) takeBack(b *batch, emissions []emission) {
 	taken := map[[2]string]*extra{}
 	for _, m := range emissions {
 		if m.uid == "" {
-			continue // a gap, which the condition tells of, too
+			w.untold = append(w.untold, m) // a gap, which is about no object
+			continue
 		}
 		k := [2]string{m.uid, m.taker.id}
 		x := taken[k]

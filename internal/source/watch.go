@@ -66,6 +66,8 @@ type watch struct {
 	version string
 	// alive is when the API server last showed that the watch lives, and upToDate when it last knew all changes.
 	alive, upToDate time.Time
+	// silent says that the last watch ended since it showed nothing: that another one begins is no sign of life then.
+	silent bool
 	// recovering says that what an earlier run told may be more than it came to remember: until the watch is at
 	// toldUpTo, or has compared.
 	recovering bool
@@ -83,6 +85,8 @@ type watch struct {
 	refused map[string]bool
 	retry   time.Time
 	waits   time.Duration
+	// untold are gaps that such a namespace is to be told of.
+	untold []emission
 	// complained is when the log last told of a failure, by taker.
 	complained map[string]time.Time
 	// written is the checkpoint that is stored.
