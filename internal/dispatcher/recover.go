@@ -350,6 +350,7 @@ func (d *Dispatcher) scanLoop() {
 	if d.scanFrom != 0 {
 		d.live.release(d.scanFrom, 1)
 	}
+	d.signalReport()
 	d.mu.Unlock()
 	d.logger.Info("Read waiting deliveries", "obsolete", len(obsolete), "duration", time.Since(begin))
 }

@@ -69,13 +69,15 @@ func TestRecover_RestoresTheFigures(t *testing.T) {
 
 func TestRecover_ReadsWhatWaitsWhenItMay(t *testing.T) {
 	r := newReceiver(t, nil)
-	may := make(chan struct{})
-	s := start(t, func(o *Options) { o.ReadWaiting = may })
+	s := start(t, nil)
 	s.one(r)
 	s.changeEndpoint(func(e *delivery.Endpoint) { e.Suspended = true })
 	s.send("team-a", 3)
 	s.stored(3)
+	s.eventually("they are told", func() bool { return s.reports.subscription(s.subs[0].Name).Counts.Pending == 3 })
 	s.endpoints[0].Suspended = false
+	may := make(chan struct{})
+	s.options = func(o *Options) { o.ReadWaiting = may }
 	for i, end := range []func(){s.down, s.crash} {
 		end()
 		s.up()
@@ -84,6 +86,10 @@ func TestRecover_ReadsWhatWaitsWhenItMay(t *testing.T) {
 	}
 	if s.d.Account().Complete {
 		t.Error("the account is complete before all was read")
+	}
+	s.d.report(time.Now())
+	if n := s.reports.subscription(s.subs[0].Name).Counts.Pending; n != 3 {
+		t.Errorf("%d deliveries are said to be pending before all was read, want the 3 of before", n)
 	}
 	close(may)
 	s.eventually("what waited is delivered", r.got(5))

@@ -55,11 +55,12 @@ func (d *Dispatcher) report(now time.Time) {
 	}
 }
 
-// facts are those of what changed since the last time; none before the first routing table.
+// facts are those of what changed since the last time; none before the first routing table, and before all that waits since
+// earlier runs is counted: until then nobody knows how much is pending.
 func (d *Dispatcher) facts(now time.Time) (endpoints []status.EndpointFacts, subscriptions []status.SubscriptionFacts) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.table == nil {
+	if d.table == nil || !d.scanned {
 		return nil, nil
 	}
 	for _, s := range d.subs {
