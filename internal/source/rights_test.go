@@ -10,6 +10,7 @@ import (
 	"sync"
 	"testing"
 
+	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
@@ -105,4 +106,35 @@ func TestRunner_NamesTheRightThatTheDispatcherLacksWhereItWatches(t *testing.T) 
 	w.start(func(o *source.Options) { o.Config = config })
 	w.source("all", nil)
 	w.awaitPermissions("all", hookv1.ReasonDispatcherPermissionMissing, "may not list and watch configmaps in the whole cluster")
+	name := "dispatcher-" + w.namespace
+	role := &rbacv1.ClusterRole{
+		ObjectMeta: metav1.ObjectMeta{Name: name},
+		Rules:      []rbacv1.PolicyRule{{APIGroups: []string{""}, Resources: []string{"configmaps"}, Verbs: []string{"list", "watch"}}},
+	}
+	binding := &rbacv1.ClusterRoleBinding{
+		ObjectMeta: metav1.ObjectMeta{Name: name},
+		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: name},
+		Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: config.Impersonate.UserName}},
+	}
+	w.create(role, binding)
+	w.awaitWatching("all") // without a restart
+	w.delete(binding)
+	w.delete(role)
+}
+
+func TestRunner_KnowsTheGroupsOfAServiceAccount(t *testing.T) {
+	w := newWorld(t)
+	meta := metav1.ObjectMeta{Namespace: w.namespace, Name: "grouped", Labels: map[string]string{hookv1.LabelUse: hookv1.LabelUseValue}}
+	w.create(
+		&corev1.ServiceAccount{ObjectMeta: meta},
+		&rbacv1.RoleBinding{
+			ObjectMeta: meta, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: "reader"},
+			Subjects: []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.GroupKind, Name: "system:serviceaccounts:" + w.namespace}},
+		},
+	)
+	w.start()
+	w.source("all", func(s *hookv1.WebhookEventSourceSpec) { s.ServiceAccountName = "grouped" })
+	w.awaitWatching("all")
+	w.create(w.configMap("shoes", nil))
+	w.awaitTold("all shoes configmap.created")
 }
