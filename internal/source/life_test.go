@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	corev1 "k8s.io/api/core/v1"
 	eventsv1 "k8s.io/api/events/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -45,8 +46,10 @@ func TestRunner_DeclaresWhatTheClusterHasForgotten(t *testing.T) {
 		w.create(w.configMap(fmt.Sprintf("since-%d", i), nil))
 	}
 	w.compact()
-	w.start()
+	registry := prometheus.NewRegistry()
+	w.start(func(o *source.Options) { o.Registerer = registry })
 	w.awaitTold("happenings happenings source.gap")
+	w.awaitValue(registry, "posthorn_source_gaps_total", "Event.events.k8s.io", is(1))
 	gap := w.events()[0]
 	var data struct {
 		Kind     string

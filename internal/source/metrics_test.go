@@ -14,8 +14,16 @@ import (
 	"github.com/posthorn-dev/posthorn/internal/source"
 )
 
-// gauges returns the values of a gauge, by the value of its only label.
-func (w *world) gauges(registry *prometheus.Registry, name string) map[string]float64 {
+// valueOf returns the value of a gauge or a counter, and of a histogram how many values it has.
+func valueOf(m *dto.Metric) float64 {
+	if h := m.GetHistogram(); h != nil {
+		return float64(h.GetSampleCount())
+	}
+	return m.GetGauge().GetValue() + m.GetCounter().GetValue()
+}
+
+// values returns the values of a metric, by the value of its only label.
+func (w *world) values(registry *prometheus.Registry, name string) map[string]float64 {
 	w.Helper()
 	families, err := registry.Gather()
 	if err != nil {
@@ -23,21 +31,21 @@ func (w *world) gauges(registry *prometheus.Registry, name string) map[string]fl
 	}
 	values := map[string]float64{}
 	for _, f := range families {
-		if f.GetName() != name || f.GetType() != dto.MetricType_GAUGE {
+		if f.GetName() != name {
 			continue
 		}
 		for _, m := range f.GetMetric() {
-			values[m.GetLabel()[0].GetValue()] = m.GetGauge().GetValue()
+			values[m.GetLabel()[0].GetValue()] = valueOf(m)
 		}
 	}
 	return values
 }
 
-// awaitGauge waits for a value of a gauge.
-func (w *world) awaitGauge(registry *prometheus.Registry, name, label string, want func(float64) bool) {
+// awaitValue waits for a value of a metric.
+func (w *world) awaitValue(registry *prometheus.Registry, name, label string, want func(float64) bool) {
 	w.Helper()
 	w.eventually(name+" tells of "+label, func() error {
-		values := w.gauges(registry, name)
+		values := w.values(registry, name)
 		if value, ok := values[label]; !ok || !want(value) {
 			return fmt.Errorf("the values are %v", values)
 		}
@@ -56,15 +64,17 @@ func TestRunner_CountsSourcesWatchesAndObjects(t *testing.T) {
 	w.source("all", nil)
 	w.source("stranger", func(s *hookv1.WebhookEventSourceSpec) { s.ServiceAccountName = "nobody" })
 	w.awaitWatching("all")
-	w.awaitGauge(registry, "posthorn_source_sources", hookv1.ReasonLive, is(1))
-	w.awaitGauge(registry, "posthorn_source_sources", hookv1.ReasonForbidden, is(1))
-	w.awaitGauge(registry, "posthorn_source_denied_sources", hookv1.ReasonServiceAccountNotFound, is(1))
-	w.awaitGauge(registry, "posthorn_source_watches", "following", is(1))
-	w.awaitGauge(registry, "posthorn_source_watched_objects", "ConfigMap", func(n float64) bool { return n >= 1 })
-	w.awaitGauge(registry, "posthorn_source_silence_seconds", "ConfigMap", func(n float64) bool { return n < 60 })
+	w.awaitValue(registry, "posthorn_source_sources", hookv1.ReasonLive, is(1))
+	w.awaitValue(registry, "posthorn_source_sources", hookv1.ReasonForbidden, is(1))
+	w.awaitValue(registry, "posthorn_source_denied_sources", hookv1.ReasonServiceAccountNotFound, is(1))
+	w.awaitValue(registry, "posthorn_source_watches", "following", is(1))
+	w.awaitValue(registry, "posthorn_source_watched_objects", "ConfigMap", func(n float64) bool { return n >= 1 })
+	w.create(w.configMap("socks", nil))
+	w.awaitValue(registry, "posthorn_source_lag_seconds", "ConfigMap", func(n float64) bool { return n >= 1 })
+	w.awaitValue(registry, "posthorn_source_silence_seconds", "ConfigMap", func(n float64) bool { return n < 60 })
 
 	w.grant("nobody", "configmaps")
 	w.awaitWatching("stranger")
-	w.awaitGauge(registry, "posthorn_source_denied_sources", hookv1.ReasonServiceAccountNotFound, is(0))
-	w.awaitGauge(registry, "posthorn_source_sources", hookv1.ReasonLive, is(2))
+	w.awaitValue(registry, "posthorn_source_denied_sources", hookv1.ReasonServiceAccountNotFound, is(0))
+	w.awaitValue(registry, "posthorn_source_sources", hookv1.ReasonLive, is(2))
 }

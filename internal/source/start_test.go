@@ -4,12 +4,22 @@
 package source_test
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
+	"io"
+	"net/http"
 	"slices"
+	"strconv"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	hookv1 "github.com/posthorn-dev/posthorn/api/v1alpha1"
 	"github.com/posthorn-dev/posthorn/internal/eventlog"
 	"github.com/posthorn-dev/posthorn/internal/source"
 )
@@ -48,4 +58,37 @@ func TestRunner_ReadsNoEventsForAKindThatIsNotWatchedAnyMore(t *testing.T) {
 		}
 		return nil
 	})
+}
+
+func TestRunner_ListsPageByPageWhereListsAreNotStreamed(t *testing.T) {
+	w := newWorld(t)
+	for i := range 3 {
+		w.create(w.configMap(fmt.Sprintf("shoes-%d", i), nil))
+	}
+	var refused atomic.Int64
+	p := newProxy(t, w.plane.Config(), func(r *http.Response) error {
+		if !strings.Contains(r.Request.URL.RawQuery, "sendInitialEvents") || !strings.HasSuffix(r.Request.URL.Path, "/configmaps") {
+			return nil
+		}
+		refused.Add(1)
+		answer, err := json.Marshal(apierrors.NewBadRequest("sendInitialEvents is forbidden").Status())
+		if err != nil {
+			return err
+		}
+		_ = r.Body.Close()
+		r.StatusCode, r.Body = http.StatusBadRequest, io.NopCloser(bytes.NewReader(answer))
+		r.ContentLength = int64(len(answer))
+		r.Header.Del("Content-Encoding")
+		r.Header.Set("Content-Type", "application/json")
+		r.Header.Set("Content-Length", strconv.Itoa(len(answer)))
+		return nil
+	})
+	w.start(func(o *source.Options) { o.Config = p.config })
+	w.source("all", func(s *hookv1.WebhookEventSourceSpec) { s.InitialObjects = hookv1.InitialObjectsEmit })
+	w.awaitTold("all shoes-0 configmap.created", "all shoes-1 configmap.created", "all shoes-2 configmap.created")
+	w.create(w.configMap("socks", nil))
+	w.awaitTold("all shoes-0 configmap.created", "all shoes-1 configmap.created", "all shoes-2 configmap.created", "all socks configmap.created")
+	if refused.Load() == 0 {
+		t.Error("no list was asked to be streamed")
+	}
 }

@@ -112,5 +112,5 @@ func TestRunner_RemembersNothingOfWhatNobodySelects(t *testing.T) {
 	if n := written.Load(); n > 7 { // each time that a selected object changes, comes or goes
 		t.Errorf("%d entries were written", n)
 	}
-	w.awaitGauge(registry, "posthorn_source_watched_objects", "ConfigMap", is(2))
+	w.awaitValue(registry, "posthorn_source_watched_objects", "ConfigMap", is(2))
 }
