@@ -187,6 +187,19 @@ func TestBuild_SendsAReferenceInPlaceOfWhatIsTooMuch(t *testing.T) {
 	}
 }
 
+func TestBuild_SaysWhereTheObjectIsNotKnown(t *testing.T) {
+	t.Parallel()
+	c := change.Change{
+		SourceNamespace: "team-a", SourceName: "all", Resource: change.Resource{Version: "v1", Kind: "ConfigMap"},
+		Operation: change.Updated, Edge: change.Turned, Form: change.FormObject,
+		Object: change.Reference{APIVersion: "v1", Kind: "ConfigMap", Name: "a", UID: "u", ResourceVersion: "1"},
+	}
+	e := build(t, c)
+	if diff := cmp.Diff(map[string]any{"form": "Object", "reason": "NotKept"}, dataOf(t, e)["truncated"]); diff != "" || e.Extensions["truncated"] != true {
+		t.Errorf("%v (-want +got):\n%s", e.Extensions, diff)
+	}
+}
+
 // The data is as deep as can be sent, and one level deeper.
 func TestBuild_KnowsHowDeepDataNests(t *testing.T) {
 	t.Parallel()

@@ -28,6 +28,7 @@ type truncation struct {
 const (
 	tooLarge = "TooLarge"
 	tooDeep  = "TooDeep"
+	notKept  = "NotKept"
 )
 
 // depth returns how deep the data nests. A value lies in a step of the patch of the data.
@@ -47,7 +48,9 @@ func (c *Change) encodeData() ([]byte, bool, error) {
 		c.Changed = full.Changed
 	}
 	reason := tooDeep
-	if full.depth() <= event.MaxDepth {
+	if c.Form == FormObject && full.Object == nil && c.Operation != Deleted {
+		reason = notKept
+	} else if full.depth() <= event.MaxDepth {
 		b, err := encode(full)
 		if err != nil {
 			return nil, false, fmt.Errorf("encode %s %q: %w", c.Resource.Kind, c.Object.Name, err)

@@ -16,6 +16,8 @@ var (
 	// ErrFull appears when a stream or the engine has no room for another message. What is stored
 	// stays; the caller may try again once something was trimmed.
 	ErrFull = errors.New("event log is full")
+	// ErrTooLarge appears when a message is larger than the engine takes. To try again is of no use.
+	ErrTooLarge = errors.New("larger than the event log takes")
 	// ErrUnavailable appears when the engine did not answer in time or is closed.
 	ErrUnavailable = errors.New("event log is unavailable")
 	// ErrFenced appears when a flush finds that somebody else has written the shard's last flush.
@@ -47,6 +49,8 @@ func classify(verb string, err error) error {
 		}
 	}
 	switch {
+	case errors.Is(err, nats.ErrMaxPayload):
+		return fmt.Errorf("%s: %w: %w", verb, ErrTooLarge, err)
 	case errors.Is(err, jetstream.ErrMsgNotFound), errors.Is(err, jetstream.ErrKeyNotFound):
 		return fmt.Errorf("%s: %w", verb, ErrNotFound)
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded), errors.Is(err, nats.ErrTimeout), errors.Is(err, nats.ErrConnectionClosed),

@@ -94,3 +94,11 @@ func TestLog_WhatIsRemovedDoesNotComeBackAfterACrash(t *testing.T) {
 		}
 	}
 }
+
+func TestLog_SaysThatAnObjectIsTooLarge(t *testing.T) {
+	l := open(t, eventlog.Options{Dir: t.TempDir()})
+	err := l.PutObjects(t.Context(), map[eventlog.ObjectKey][]byte{{Watch: "a", UID: "large"}: make([]byte, 5<<20)})
+	if !errors.Is(err, eventlog.ErrTooLarge) {
+		t.Errorf("the error is %v", err)
+	}
+}

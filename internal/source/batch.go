@@ -20,7 +20,7 @@ type emission struct {
 	object change.Reference
 	event  *event.Event
 	op     change.Operation
-	// old is the state that the taker was told of before; nil where it is not kept.
+	// old is the state that the taker was told of before; nil where it is not kept, or not needed.
 	old map[string]any
 	// last is the last state of an object that is gone, or selected no more; nil where nobody knows it.
 	last map[string]any

@@ -5,12 +5,15 @@ package source
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
 
+	"github.com/posthorn-dev/posthorn/internal/change"
 	"github.com/posthorn-dev/posthorn/internal/event"
 	"github.com/posthorn-dev/posthorn/internal/eventlog"
 )
@@ -27,17 +30,55 @@ func (w *watch) commit(ctx context.Context, b *batch) error {
 	}
 	values := make(map[eventlog.ObjectKey][]byte, len(b.dirty))
 	for uid := range b.dirty {
-		record, err := w.entries[uid].record(b.kept[uid])
+		e := w.entries[uid]
+		record, left, err := e.record(b.kept[uid])
 		if err != nil {
 			return err
 		}
+		w.leaveOut(e, left)
 		values[eventlog.ObjectKey{Watch: w.id, UID: uid}] = record
 	}
-	err := w.persist(ctx, "Could not remember what became of objects", func() error { return w.log.PutObjects(ctx, values) })
+	err := w.persist(ctx, "Could not remember what became of objects", func() error { return w.put(ctx, values) })
 	if err == nil {
 		w.open, w.worked = false, true
 	}
 	return err
+}
+
+// leaveOut says which takers have to do without the last state of an object, which is too large to be kept for them.
+func (w *watch) leaveOut(e *entry, keys []string) {
+	for _, t := range w.plan.takers {
+		if p := e.part(t.id); slices.ContainsFunc(keys, func(key string) bool { return p.needs(t, key) }) {
+			w.failed(t, fmt.Errorf("what is kept of the last states of %s is too much: goes on without that of this source",
+				change.Subject(e.namespace, e.name)))
+		}
+	}
+}
+
+// needs reports whether a taker needs the state that is kept by a key.
+func (p *part) needs(t *taker, key string) bool {
+	return p != nil && (key == t.heldKey() || key == t.source.Redact.Key() && (t.keepsObject() || p.leaves()))
+}
+
+// put stores what is remembered of objects. What the event log can never take must not hold up the rest: it stays as it
+// was stored before.
+func (w *watch) put(ctx context.Context, values map[eventlog.ObjectKey][]byte) error {
+	err := w.log.PutObjects(ctx, values)
+	if !errors.Is(err, eventlog.ErrTooLarge) {
+		return err
+	}
+	for k, v := range values {
+		err := w.log.PutObjects(ctx, map[eventlog.ObjectKey][]byte{k: v})
+		if errors.Is(err, eventlog.ErrTooLarge) {
+			w.logger.Error("Could not remember what became of an object, since that is too much; a start may tell it again",
+				"uid", k.UID, "bytes", len(v), "error", err)
+			continue
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // persist calls f until it works, or until ctx ends: what was read from the API server is not let go.

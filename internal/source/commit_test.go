@@ -7,14 +7,51 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"testing"
+	"time"
 
 	"github.com/posthorn-dev/posthorn/internal/change"
 	"github.com/posthorn-dev/posthorn/internal/compile"
 	"github.com/posthorn-dev/posthorn/internal/delivery"
 	"github.com/posthorn-dev/posthorn/internal/event"
+	"github.com/posthorn-dev/posthorn/internal/eventlog"
 	"github.com/posthorn-dev/posthorn/internal/problem"
 )
+
+// strict is a log that takes nothing of some objects.
+type strict struct {
+	Log
+	stored map[eventlog.ObjectKey][]byte
+}
+
+func (s strict) PutObjects(_ context.Context, values map[eventlog.ObjectKey][]byte) error {
+	for k := range values {
+		if k.UID == "large" {
+			return fmt.Errorf("put objects: %w", eventlog.ErrTooLarge)
+		}
+	}
+	maps.Copy(s.stored, values)
+	return nil
+}
+
+func TestCommit_WhatTheLogCanNeverTakeHoldsUpNobody(t *testing.T) {
+	log := strict{stored: map[eventlog.ObjectKey][]byte{}}
+	w := &watch{logger: slog.New(slog.DiscardHandler), log: log, plan: &plan{}, entries: map[string]*entry{}}
+	b := newBatch()
+	for _, uid := range []string{"a", "large", "z"} {
+		w.entries[uid] = &entry{uid: uid}
+		b.dirty[uid] = struct{}{}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if err := w.commit(ctx, b); err != nil {
+		t.Fatal(err)
+	}
+	if len(log.stored) != 2 {
+		t.Errorf("%d objects are remembered, want the other two", len(log.stored))
+	}
+}
 
 func TestStore_OffersNothingBehindWhatIsRefused(t *testing.T) {
 	all := &taker{id: "team/all", source: &compile.EventSource{Name: delivery.Name{Namespace: "team", Name: "all"}}}

@@ -88,7 +88,7 @@ func (w *watch) isHeld(t *taker) bool { return t.held || w.refused[t.source.Name
 // states of the object that are kept.
 func (w *watch) hold(t *taker, e *entry, p *part, op change.Operation, old objects) {
 	x := p.copied()
-	if state := old[t.source.Redact.Key()]; state != nil && x.pending == "" && op != change.Created {
+	if state := old[t.source.Redact.Key()]; state != nil && t.keepsObject() && x.pending == "" && op != change.Created {
 		old[t.heldKey()] = state
 	}
 	x.pending = merge(x.pending, op)

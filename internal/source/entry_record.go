@@ -42,8 +42,14 @@ const (
 	partPending wire.Number = 4
 )
 
-// record returns the entry as it is stored, with the states of the object that are to be kept.
-func (e *entry) record(kept objects) ([]byte, error) {
+// maxStates is the most that the states of one object may take, compressed. It leaves room for the rest of the entry in a
+// message of the event log, which takes 4 MiB.
+const maxStates = 3 << 20
+
+// record returns the entry as it is stored, with the states of the object that are to be kept, and the keys of those that
+// are left out since they do not fit. Their fingerprints stay.
+func (e *entry) record(kept objects) (record []byte, left []string, err error) {
+	room := maxStates
 	b := wire.AppendVersion(nil, entryVersion)
 	b = wire.AppendString(b, entryNamespace, e.namespace)
 	b = wire.AppendString(b, entryName, e.name)
@@ -54,9 +60,14 @@ func (e *entry) record(kept objects) ([]byte, error) {
 		if object := kept[p.redaction]; object != nil {
 			text, err := json.Marshal(object)
 			if err != nil {
-				return nil, fmt.Errorf("encode object: %w", err)
+				return nil, nil, fmt.Errorf("encode object: %w", err)
 			}
-			nested = wire.AppendBytes(nested, printObject, s2.Encode(nil, text))
+			if state := s2.Encode(nil, text); len(state) <= room {
+				room -= len(state)
+				nested = wire.AppendBytes(nested, printObject, state)
+			} else {
+				left = append(left, p.redaction)
+			}
 		}
 		b = wire.AppendBytes(b, entryPrint, nested)
 	}
@@ -70,11 +81,11 @@ func (e *entry) record(kept objects) ([]byte, error) {
 	for _, p := range e.parts {
 		nested, err := p.record()
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		b = wire.AppendBytes(b, entryPart, nested)
 	}
-	return wire.AppendBool(b, entryGone, e.gone), nil
+	return wire.AppendBool(b, entryGone, e.gone), left, nil
 }
 
 func (p part) record() ([]byte, error) {

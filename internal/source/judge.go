@@ -190,7 +190,10 @@ func (w *watch) emit(b *batch, t *taker, j judgement, v ruling, before *extra) {
 		w.failed(t, fmt.Errorf("make the event of %s: %w", change.Subject(o.ref.Namespace, o.ref.Name), err))
 		return
 	}
-	m := emission{taker: t, uid: j.e.uid, object: o.ref, event: built, op: j.op, before: before, old: j.old[t.source.Redact.Key()]}
+	m := emission{taker: t, uid: j.e.uid, object: o.ref, event: built, op: j.op, before: before}
+	if t.keepsObject() {
+		m.old = j.old[t.source.Redact.Key()]
+	}
 	if j.op == change.Deleted {
 		m.last = j.last(t, state)
 	}

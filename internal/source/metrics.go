@@ -45,7 +45,7 @@ func newMetrics(registerer prometheus.Registerer) (*metrics, error) {
 	m := &metrics{
 		observations: counter("observations_total", "Changes that the API server told of, by kind of resource."),
 		events:       counter("events_total", "Events that sources made of changes, by kind of resource."),
-		failures:     counter("failures_total", "Expressions that failed on an object, and events that could not be made, by kind of resource."),
+		failures:     counter("failures_total", "Expressions that failed on an object, events that could not be made, and last states that are too large to be kept, by kind of resource."),
 		lists:        counter("lists_total", "Lists of all objects that were compared with what is remembered, by kind of resource."),
 		gaps:         counter("gaps_total", "Intervals of which the cluster had forgotten what happened, by kind of resource."),
 		lag: prometheus.NewHistogramVec(prometheus.HistogramOpts{

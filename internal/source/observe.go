@@ -66,7 +66,7 @@ func (r *takerRecord) follows(t *taker, o *observation) bool {
 
 // lastStates returns the states of an object that are kept; nil where none are.
 func (w *watch) lastStates(ctx context.Context, b *batch, e *entry) (objects, error) {
-	if e == nil || !w.plan.keepsAny && !e.leaves() {
+	if e == nil || len(w.plan.keepers) == 0 && !e.leaves() {
 		return nil, nil
 	}
 	if kept, ok := b.kept[e.uid]; ok {
@@ -107,9 +107,7 @@ func (w *watch) remember(b *batch, e *entry, o *observation, old objects, before
 	w.entries[e.uid] = e
 	b.dirty[e.uid] = struct{}{}
 	delete(w.leaving, e.uid)
-	if len(kept) > 0 {
-		b.kept[e.uid] = kept
-	}
+	b.kept[e.uid] = kept // none, too: what the batch kept of a state before is not of this one
 }
 
 // imprint has the entry know the state by its fingerprints, unless its own state stays, and returns the states that are to
@@ -122,7 +120,7 @@ func (w *watch) imprint(e *entry, o *observation, old objects, stays bool) (kept
 		if !stays || !has {
 			e.setPrint(w.names.of(r.Key()), o.print(r))
 		}
-		if !w.plan.keeps[r.Key()] {
+		if !w.plan.keeps(e, r.Key()) {
 			continue
 		}
 		if stays && old[r.Key()] != nil {

@@ -16,15 +16,15 @@ type plan struct {
 	// resource is how the kind is served now.
 	resource schema.GroupVersionResource
 	takers   []*taker
-	// redactions are those of the takers, each once, and keeps says by which of them the last state is kept.
+	// redactions are those of the takers, each once, and keepers are, by the key of a redaction, the ids of those for
+	// which the last state of the objects that they select is kept.
 	redactions []change.Redaction
-	keeps      map[string]bool
-	keepsAny   bool
+	keepers    map[string][]string
 }
 
 // newPlan returns the plan for the takers.
 func newPlan(resource schema.GroupVersionResource, takers []*taker) *plan {
-	p := &plan{resource: resource, takers: takers, keeps: map[string]bool{}}
+	p := &plan{resource: resource, takers: takers, keepers: map[string][]string{}}
 	seen := map[string]bool{}
 	for _, t := range takers {
 		key := t.source.Redact.Key()
@@ -33,10 +33,16 @@ func newPlan(resource schema.GroupVersionResource, takers []*taker) *plan {
 			p.redactions = append(p.redactions, t.source.Redact)
 		}
 		if t.keepsObject() {
-			p.keeps[key], p.keepsAny = true, true
+			p.keepers[key] = append(p.keepers[key], t.id)
 		}
 	}
 	return p
+}
+
+// keeps reports whether the last state of an object is to be kept by the redaction of that key: whether a taker that
+// needs it selects the object.
+func (p *plan) keeps(e *entry, key string) bool {
+	return slices.ContainsFunc(p.keepers[key], func(id string) bool { return e.part(id) != nil })
 }
 
 // redacts reports whether any taker has the redaction of that key.
