@@ -42,16 +42,11 @@ func (w *watch) judge(b *batch, t *taker, p *part, j judgement) {
 	v := ruling{op: j.op}
 	switch {
 	case change.IsKubernetesEvent(t.resource):
-		w.judgeSeries(t, &x, view, j, &v)
-	case t.program == nil:
-		v.emit = t.source.Takes(j.op)
+		w.judgeSeries(t, &x, view, old, j, &v)
 	case t.hasEdge():
 		w.judgeEdge(t, &x, view, old, j, &v)
 	default:
-		v.emit = t.source.Takes(j.op) && w.holds(t, j.op, view, old)
-	}
-	if v.emit && t.program != nil && change.IsKubernetesEvent(t.resource) {
-		v.emit = w.holds(t, j.op, view, old)
+		v.emit = t.source.Takes(j.op) && w.satisfies(t, j.op, view, old)
 	}
 	p.set(&x)
 	w.schedule(t, j.e.uid, p)
@@ -71,18 +66,34 @@ type ruling struct {
 	finished bool
 }
 
-func (w *watch) judgeSeries(t *taker, x *extra, view map[string]any, j judgement, v *ruling) {
+func (w *watch) judgeSeries(t *taker, x *extra, view, old map[string]any, j judgement, v *ruling) {
 	k, ok := change.ParseKubernetesEvent(view)
 	if !ok {
 		return
 	}
-	x.series, v.emit = t.source.Occurrences.Series.Decide(x.series, k, j.op, j.o.at)
-	v.finished = v.emit && t.source.Occurrences.Series == change.SeriesFinished
-	if v.finished {
-		v.op = change.Updated
+	before, series := x.series, t.source.Occurrences.Series
+	if x.series, v.emit = series.Decide(before, k, j.op, j.o.at); !v.emit {
 		return
 	}
-	v.emit = v.emit && t.source.Takes(j.op)
+	if series == change.SeriesFinished {
+		w.finish(t, view, v)
+		return
+	}
+	if v.emit = t.source.Takes(j.op) && w.satisfies(t, j.op, view, old); !v.emit && series == change.SeriesFirst {
+		x.series.Emitted = before.Emitted // the first is the first that becomes an event
+	}
+}
+
+// finish takes in that a series has ended, which is told as an update. No state before belongs to it: to an expression
+// the last state is both.
+func (w *watch) finish(t *taker, last map[string]any, v *ruling) {
+	v.op, v.finished = change.Updated, true
+	v.emit = w.satisfies(t, v.op, last, last)
+}
+
+// satisfies reports whether an expression that has no memory holds, or there is none.
+func (w *watch) satisfies(t *taker, op change.Operation, view, old map[string]any) bool {
+	return t.program == nil || w.holds(t, op, view, old)
 }
 
 func (w *watch) judgeEdge(t *taker, x *extra, view, old map[string]any, j judgement, v *ruling) {

@@ -69,13 +69,15 @@ func (t *taker) hasEdge() bool {
 }
 
 // keepsObject reports whether the last state of every object has to be kept: to compare with, to judge a deletion by,
-// or to send once an expression has held for long enough.
+// or to send once an expression has held for long enough, or a series has ended.
 func (t *taker) keepsObject() bool {
 	switch {
 	case t.source.Form == change.FormPatch || t.changed:
 		return true
+	case t.source.Occurrences.Series == change.SeriesFinished && change.IsKubernetesEvent(t.resource):
+		return true
 	case t.program == nil:
-		return t.source.Occurrences.Series == change.SeriesFinished && change.IsKubernetesEvent(t.resource)
+		return false
 	case t.hasEdge():
 		return t.program.UsesOldObject() || t.policy.For > 0 && t.source.Form != change.FormReference ||
 			t.program.UsesOperation() && t.source.Takes(change.Deleted)

@@ -161,8 +161,9 @@ func (w *watch) tick(b *batch, t *taker, p *part, e *entry, kept objects, now ti
 		v.take(edge.Tick(x.edge, t.policy, now), &x)
 		v.pass(t, &x)
 	} else {
-		x.series, v.emit = t.source.Occurrences.Series.Expire(x.series, now)
-		v.finished = v.emit
+		if x.series, v.emit = t.source.Occurrences.Series.Expire(x.series, now); v.emit {
+			w.finish(t, kept[t.source.Redact.Key()], &v)
+		}
 	}
 	p.set(&x)
 	w.schedule(t, e.uid, p)
