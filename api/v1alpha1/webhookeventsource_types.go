@@ -10,6 +10,7 @@ import (
 // WebhookEventSourceSpec says which changes of which resources of the cluster become events.
 //
 // +kubebuilder:validation:XValidation:rule="!has(self.kubernetesEvents) || self.resources.exists(r, r.apiVersion == 'events.k8s.io/v1' && r.kind == 'Event')",message="kubernetesEvents speaks of Kubernetes Events: add apiVersion events.k8s.io/v1 and kind Event to resources, or remove kubernetesEvents"
+// +kubebuilder:validation:XValidation:rule="!has(self.when) || !has(self.when.emit) || self.when.emit == 'EveryMatch' || !self.resources.exists(r, r.apiVersion == 'events.k8s.io/v1' && r.kind == 'Event')",message="when.emit must be EveryMatch, and when.for absent, where resources has the kind Event, which occurs and has no state that could turn: use kubernetesEvents.series, or put Event into a WebhookEventSource of its own"
 type WebhookEventSourceSpec struct {
 	// serviceAccountName names a ServiceAccount of this namespace. The source sees what that account may
 	// list and watch, and no more; the dispatcher asks the API server again every minute. It must carry
@@ -168,7 +169,8 @@ type When struct {
 
 	// emit is EveryMatch (the default) for an event at each change at which the expression is true,
 	// OnTransition for one when it turns true, or Both for one more when it turns false again, whose
-	// type ends in .recovered. The state of an object outlives restarts, and ends with the object.
+	// type ends in .recovered. The state of an object outlives restarts, and ends with the object. The
+	// kind Event has none: for it use kubernetesEvents.series.
 	//
 	// +optional
 	// +kubebuilder:default=EveryMatch

@@ -75,11 +75,15 @@ resources:
 - {apiVersion: events.k8s.io/v1, kind: Event, fieldSelector: type=Warning, selector: {matchLabels: {app: a}, matchExpressions: [{key: env, operator: In, values: [prod]}]}}
 namespaces: {from: Selector, selector: {matchLabels: {team: a}, matchExpressions: [{key: env, operator: In, values: [prod]}]}}
 operations: [Created, Updated, Deleted]
-when: {expression: "true", emit: Both, for: 5m}
+when: {expression: "true"}
 data: {form: Patch, redact: [/spec]}
 kubernetesEvents: {series: First, types: [Warning], reasons: [BackOff], regardingKinds: [Pod]}
 initialObjects: Emit
 suspend: true`,
+		`
+serviceAccountName: reader
+resources: [{apiVersion: v1, kind: Pod}]
+when: {expression: "true", emit: Both, for: 5m}`,
 	},
 }
 

@@ -99,6 +99,17 @@ var _ = describeCases("WebhookEventSource", "Kubernetes Events", map[string]spec
 	"those of a kind and a reason": {spec: `{serviceAccountName: a, resources: [{apiVersion: events.k8s.io/v1, kind: Event}], kubernetesEvents: {series: Finished, types: [Warning], reasons: [BackOff], regardingKinds: [Pod]}}`},
 	"all of them":                  {spec: `{serviceAccountName: a, resources: [{apiVersion: events.k8s.io/v1, kind: Event}]}`},
 
+	"those of which an expression holds": {spec: `{serviceAccountName: a, resources: [{apiVersion: events.k8s.io/v1, kind: Event}], when: {expression: "true"}, kubernetesEvents: {series: Finished}}`},
+	"an edge of another kind Event":      {spec: `{serviceAccountName: a, resources: [{apiVersion: example.com/v1, kind: Event}], when: {expression: "true", emit: Both, for: 2m}}`},
+
+	"a transition": {
+		spec:  `{serviceAccountName: a, resources: [{apiVersion: v1, kind: Pod}, {apiVersion: events.k8s.io/v1, kind: Event}], when: {expression: "true", emit: OnTransition}}`,
+		field: "spec", message: "when.emit must be EveryMatch, and when.for absent, where resources has the kind Event",
+	},
+	"both ways after a while": {
+		spec:  `{serviceAccountName: a, resources: [{apiVersion: events.k8s.io/v1, kind: Event}], when: {expression: "true", emit: Both, for: 2m}}`,
+		field: "spec", message: "when.emit must be EveryMatch",
+	},
 	"a choice where none are watched": {
 		spec:  `{serviceAccountName: a, resources: [{apiVersion: v1, kind: Pod}], kubernetesEvents: {series: First}}`,
 		field: "spec", message: "kubernetesEvents speaks of Kubernetes Events",

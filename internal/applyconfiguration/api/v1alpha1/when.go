@@ -21,7 +21,8 @@ type WhenApplyConfiguration struct {
 	Expression *string `json:"expression,omitempty"`
 	// emit is EveryMatch (the default) for an event at each change at which the expression is true,
 	// OnTransition for one when it turns true, or Both for one more when it turns false again, whose
-	// type ends in .recovered. The state of an object outlives restarts, and ends with the object.
+	// type ends in .recovered. The state of an object outlives restarts, and ends with the object. The
+	// kind Event has none: for it use kubernetesEvents.series.
 	Emit *apiv1alpha1.Emit `json:"emit,omitempty"`
 	// for is how long the expression must hold before OnTransition and Both send: 1s to 168h. The time
 	// that has passed outlives restarts. Omitted: at once.
