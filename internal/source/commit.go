@@ -109,7 +109,7 @@ func (w *watch) store(ctx context.Context, b *batch) error {
 			}
 		}
 		for len(fresh) > 0 && !w.refused[namespace] {
-			chunk := fresh[:min(len(fresh), batchSize)]
+			chunk := fresh[:chunkOf(fresh)]
 			stored, err := w.storeChunk(ctx, namespace, chunk)
 			if err != nil {
 				return err
@@ -121,6 +121,21 @@ func (w *watch) store(ctx context.Context, b *batch) error {
 		w.takeBack(b, fresh) // the rest of them, too: they come behind those that wait
 	}
 	return nil
+}
+
+// chunkBytes is how much data the events that are handed over together have, unless it is one: a share that has room for
+// some of them must not refuse all.
+const chunkBytes = 1 << 20
+
+// chunkOf returns how many of the emissions are handed over together: one at least.
+func chunkOf(emissions []emission) int {
+	size := 0
+	for i, m := range emissions[:min(len(emissions), batchSize)] {
+		if size += len(m.event.Data); size > chunkBytes && i > 0 {
+			return i
+		}
+	}
+	return min(len(emissions), batchSize)
 }
 
 // storeChunk hands over the events of one namespace, and returns whether that may store them. If not, it is refused.

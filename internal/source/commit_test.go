@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/posthorn-dev/posthorn/internal/change"
 	"github.com/posthorn-dev/posthorn/internal/compile"
 	"github.com/posthorn-dev/posthorn/internal/delivery"
@@ -18,6 +20,40 @@ import (
 	"github.com/posthorn-dev/posthorn/internal/eventlog"
 	"github.com/posthorn-dev/posthorn/internal/problem"
 )
+
+func TestStore_OffersNoMoreThanAShareMayTakeAtOnce(t *testing.T) {
+	all := &taker{id: "team/all", source: &compile.EventSource{Name: delivery.Name{Namespace: "team", Name: "all"}}}
+	var offered [][]int
+	meter, err := newMetrics(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &watch{
+		logger: slog.New(slog.DiscardHandler), plan: &plan{takers: []*taker{all}}, sent: &sent{}, meter: meter,
+		entries: map[string]*entry{}, records: map[string]*takerRecord{all.id: {}}, refused: map[string]bool{},
+		accept: func(_ context.Context, _ string, events []*event.Event) error {
+			var sizes []int
+			for _, e := range events {
+				sizes = append(sizes, len(e.Data))
+			}
+			offered = append(offered, sizes)
+			return nil
+		},
+	}
+	b := newBatch()
+	for i, size := range []int{chunkBytes / 2, chunkBytes / 2, 1, chunkBytes + 1, 2, 3} {
+		b.emissions = append(b.emissions, emission{
+			taker: all, event: &event.Event{Source: "/namespaces/team/all", ID: fmt.Sprint(i), Data: make([]byte, size)},
+		})
+	}
+	if err := w.store(t.Context(), b); err != nil {
+		t.Fatal(err)
+	}
+	want := [][]int{{chunkBytes / 2, chunkBytes / 2}, {1}, {chunkBytes + 1}, {2, 3}}
+	if diff := cmp.Diff(want, offered); diff != "" {
+		t.Errorf("the sizes that are offered together (-want +got):\n%s", diff)
+	}
+}
 
 // strict is a log that takes nothing of some objects.
 type strict struct {
