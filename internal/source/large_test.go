@@ -9,6 +9,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -129,5 +130,40 @@ func TestRunner_WhatIsHeldOfALargeObjectHoldsUpNobody(t *testing.T) {
 	}
 	if patches, wholes := w.updatesAs("large"); patches+wholes != 3 || wholes == 0 {
 		t.Errorf("the update is told with %d patches and %d objects, want 3, of which some have no state before", patches, wholes)
+	}
+}
+
+func TestRunner_SendsAReferenceInPlaceOfALargeObject(t *testing.T) {
+	w := newWorld(t)
+	c := newClocks(w)
+	c.make("v1beta1", "tower")
+	w.start()
+	c.source("whole", func(s *hookv1.WebhookEventSourceSpec) {
+		s.ServiceAccountName = "operator"
+		s.Resources = []hookv1.WatchedResource{{APIVersion: c.crd.Spec.Group + "/v1beta1", Kind: "Clock"}}
+		s.Data = &hookv1.EventData{Form: hookv1.DataFormObject}
+	})
+	w.awaitWatching("whole")
+	large := c.clock("v1beta1", "large")
+	large.Object["spec"] = map[string]any{"face": randomText(t, 1_500_000)}
+	w.create(large)
+	c.set("v1beta1", "tower", 1)
+	w.awaitTold("whole large clock.created", "whole tower clock.updated")
+	for _, e := range w.events() {
+		var data struct {
+			Name      string         `json:"name"`
+			Object    map[string]any `json:"object"`
+			Truncated map[string]any `json:"truncated"`
+		}
+		if err := json.Unmarshal(e.Data, &data); err != nil {
+			t.Fatal(err)
+		}
+		truncated, says := data.Name == "large", e.Extensions["truncated"] == true
+		if says != truncated || (data.Object == nil) != truncated {
+			t.Errorf("the event of %s has truncated=%t, and the object: %t", data.Name, says, data.Object != nil)
+		}
+		if want := map[string]any{"form": "Object", "reason": "TooLarge"}; truncated && !maps.Equal(data.Truncated, want) {
+			t.Errorf("it says %v, want %v", data.Truncated, want)
+		}
 	}
 }
