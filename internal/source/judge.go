@@ -201,14 +201,19 @@ func (w *watch) emit(b *batch, t *taker, j judgement, v ruling, before *extra) {
 		w.failed(t, fmt.Errorf("make the event of %s: %w", change.Subject(o.ref.Namespace, o.ref.Name), err))
 		return
 	}
-	m := emission{taker: t, uid: j.e.uid, object: o.ref, event: built, op: j.op, before: before}
-	if t.keepsObject() {
-		m.old = j.old[t.source.Redact.Key()]
-	}
+	m := emission{taker: t, uid: j.e.uid, object: o.ref, event: built, op: j.op, before: before, old: j.needed(t)}
 	if j.op == change.Deleted {
 		m.last = j.last(t, state)
 	}
 	b.emissions = append(b.emissions, m)
+}
+
+// needed returns the state that the taker was told of before, where it needs that.
+func (j judgement) needed(t *taker) map[string]any {
+	if !t.keepsObject() {
+		return nil
+	}
+	return j.old[t.source.Redact.Key()]
 }
 
 // last returns the last state of an object that is gone: the one that was seen, or the one that is kept.
