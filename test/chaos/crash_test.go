@@ -17,6 +17,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	hookv1 "github.com/posthorn-dev/posthorn/api/v1alpha1"
+	"github.com/posthorn-dev/posthorn/internal/delivery"
+	"github.com/posthorn-dev/posthorn/internal/deliverylog"
 	"github.com/posthorn-dev/posthorn/internal/eventlog"
 	"github.com/posthorn-dev/posthorn/internal/testkit/platform"
 )
@@ -30,7 +32,7 @@ func TestCrash_LosesNothing(t *testing.T) {
 		return nil
 	})
 	must(t, c.dispatcher.Stop())
-	c.ledger.checkDuplicates(t, c.outages, flushTimes(t, c.dispatcher.DataDir))
+	c.ledger.checkDuplicates(t, c.outages, c.checkVariety(t))
 	waits, tooShort := c.ledger.firstDeliveries(c.outages)
 	t.Logf("from start to first new delivery, in %d of %d runs that came to one: median %s, longest %s: %s",
 		len(waits), len(c.outages), median(waits), longest(waits), waits)
@@ -46,6 +48,8 @@ func TestStop_SendsNothingTwice(t *testing.T) {
 	if found := c.ledger.duplicates(); len(found) > 0 {
 		t.Errorf("%d duplicates after stops in order, such as %+v", len(found), found[0])
 	}
+	must(t, c.dispatcher.Stop())
+	c.checkVariety(t)
 }
 
 // crash is a dispatcher that is ended again and again.
@@ -56,6 +60,8 @@ type crash struct {
 	fleet         *fleet
 	ledger        *ledger
 	outages       []outage
+	// open is how many circuits were open before the endpoints that were down came back.
+	open int
 }
 
 // newCrash prepares a fleet, with a dispatcher and an operator that run.
@@ -91,6 +97,7 @@ func (c *crash) run(t *testing.T, stop func(*platform.Dispatcher) error) {
 		must(t, c.dispatcher.Start())
 		c.outages = append(c.outages, o)
 		if i == c.times/2 {
+			c.open = awaitOpenCircuit(ctx, t, c.dispatcher)
 			c.fleet.repair(ctx, t)
 		}
 	}
@@ -100,15 +107,42 @@ func (c *crash) run(t *testing.T, stop func(*platform.Dispatcher) error) {
 		len(c.fleet.accepted), c.fleet.repeated, len(c.ledger.requests), c.times, time.Since(begin).Round(time.Millisecond))
 }
 
-// flushTimes are when the flushes of the attempt log in a data directory were stored. No dispatcher runs on it.
-func flushTimes(t *testing.T, dir string) []time.Time {
+// awaitOpenCircuit waits until some circuits are open, and returns how many.
+func awaitOpenCircuit(ctx context.Context, t *testing.T, d *platform.Dispatcher) (open int) {
 	t.Helper()
-	log, err := eventlog.Open(t.Context(), eventlog.Options{Dir: dir, Logger: slog.New(slog.DiscardHandler)})
+	must(t, platform.Await(ctx, "circuits are open", func(ctx context.Context) error {
+		m, err := d.ReadMetrics(ctx)
+		if err != nil {
+			return err
+		}
+		if open = int(m[`posthorn_dispatcher_circuits{state="Open"}`]); open == 0 {
+			return errors.New("no circuit is open")
+		}
+		return nil
+	}))
+	return open
+}
+
+// checkVariety fails the test unless, among all that was delivered, there were open circuits, retries and
+// deliveries that waited in storage. It returns when the flushes of the attempt log were stored. The dispatcher
+// must not run.
+func (c *crash) checkVariety(t *testing.T) (flushes []time.Time) {
+	t.Helper()
+	log, err := eventlog.Open(t.Context(), eventlog.Options{Dir: c.dispatcher.DataDir, Logger: slog.New(slog.DiscardHandler)})
 	must(t, err)
 	defer log.Close()
-	var times []time.Time
-	must(t, log.ScanFlushes(t.Context(), 0, 1, func(m eventlog.Message) { times = append(times, m.Time) }))
-	return times
+	outcomes := map[delivery.Outcome]int{}
+	must(t, log.ScanFlushes(t.Context(), 0, 1, func(m eventlog.Message) { flushes = append(flushes, m.Time) }))
+	must(t, deliverylog.New(log).Scan(t.Context(), 0, 1, func(_ uint64, f *deliverylog.Flush) {
+		for _, r := range f.Records {
+			outcomes[r.Outcome]++
+		}
+	}))
+	t.Logf("%d circuits were open at once; outcomes in the attempt log: %v", c.open, outcomes)
+	if c.open == 0 || outcomes[delivery.OutcomeRetry] == 0 || outcomes[delivery.OutcomeParked] == 0 {
+		t.Error("the run had no open circuit, no retry or nothing parked")
+	}
+	return flushes
 }
 
 // pause waits, or until the context ends.
