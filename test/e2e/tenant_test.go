@@ -47,7 +47,7 @@ func keepsTenantsApart() {
 		It("allows all of it there", func(ctx SpecContext) {
 			done := everyVerb(ctx, tenant, teamA, Succeed)
 			Expect(mayI(ctx, developer, teamA, "get", "webhookdeliveries.log.posthorn.dev")).To(BeTrue(), "the delivery log")
-			seen.note("a tenant with posthorn-edit in %s: %d requests on endpoints and subscriptions succeeded there", teamA, done)
+			seen.note("a tenant with posthorn-edit in %s: %d requests on all kinds succeeded there", teamA, done)
 		}, withTimeout)
 
 		It("allows nothing of it elsewhere", func(ctx SpecContext) {
@@ -56,7 +56,9 @@ func keepsTenantsApart() {
 				refused += everyVerb(ctx, tenant, namespace, beForbidden)
 				Expect(mayI(ctx, developer, namespace, "get", "webhookdeliveries.log.posthorn.dev")).To(BeFalse())
 			}
-			for _, list := range []client.ObjectList{&hookv1.WebhookEndpointList{}, &hookv1.WebhookSubscriptionList{}} {
+			for _, list := range []client.ObjectList{
+				&hookv1.WebhookEndpointList{}, &hookv1.WebhookSubscriptionList{}, &hookv1.WebhookEventSourceList{}, &hookv1.WebhookEventTypeList{},
+			} {
 				Expect(tenant.client.List(ctx, list)).To(beForbidden(), "a list of all namespaces")
 				refused++
 			}
@@ -115,8 +117,8 @@ func keepsTenantsApart() {
 	})
 }
 
-// everyVerb does everything that can be done with endpoints and subscriptions in a namespace, holds each answer
-// against want, and returns how many there were.
+// everyVerb does everything that can be done with Posthorn's kinds in a namespace, holds each answer against want, and
+// returns how many there were.
 func everyVerb(ctx context.Context, who cluster, namespace string, want func() gomegatypes.GomegaMatcher) int {
 	GinkgoHelper()
 	count := 0
@@ -128,12 +130,14 @@ func everyVerb(ctx context.Context, who cluster, namespace string, want func() g
 	for kind, object := range map[string]client.Object{
 		"endpoint":     endpoint(namespace, "everything", "https://hooks.example.com/"),
 		"subscription": subscription(namespace, "everything"),
+		"event source": eventSource(namespace, "everything"),
+		"event type":   eventType(namespace, "everything"),
 	} {
 		key := client.ObjectKeyFromObject(object)
 		check(who.client.Create(ctx, object), "create "+kind)
 		check(who.client.Get(ctx, key, object), "get "+kind)
 		check(who.client.List(ctx, listOf(object), client.InNamespace(namespace)), "list "+kind)
-		check(who.client.Patch(ctx, object, client.RawPatch(types.MergePatchType, []byte(`{"spec":{"suspend":true}}`))), "patch "+kind)
+		check(who.client.Patch(ctx, object, client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"labels":{"app":"everything"}}}`))), "patch "+kind)
 		check(retry.RetryOnConflict(retry.DefaultBackoff, func() error {
 			if err := who.client.Get(ctx, key, object); err != nil {
 				return err
@@ -178,10 +182,35 @@ func subscription(namespace, name string) *hookv1.WebhookSubscription {
 	}
 }
 
+// eventSource returns a source of the ConfigMaps of its namespace.
+func eventSource(namespace, name string) *hookv1.WebhookEventSource {
+	return &hookv1.WebhookEventSource{
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name},
+		Spec: hookv1.WebhookEventSourceSpec{
+			ServiceAccountName: "default",
+			Resources:          []hookv1.WatchedResource{{APIVersion: "v1", Kind: "ConfigMap"}},
+		},
+	}
+}
+
+// eventType returns a description of a type.
+func eventType(namespace, name string) *hookv1.WebhookEventType {
+	return &hookv1.WebhookEventType{
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name},
+		Spec:       hookv1.WebhookEventTypeSpec{Type: "com.example.order.created"},
+	}
+}
+
 // listOf returns an empty list of the object's kind.
 func listOf(object client.Object) client.ObjectList {
-	if _, ok := object.(*hookv1.WebhookEndpoint); ok {
+	switch object.(type) {
+	case *hookv1.WebhookEndpoint:
 		return &hookv1.WebhookEndpointList{}
+	case *hookv1.WebhookEventSource:
+		return &hookv1.WebhookEventSourceList{}
+	case *hookv1.WebhookEventType:
+		return &hookv1.WebhookEventTypeList{}
+	default:
+		return &hookv1.WebhookSubscriptionList{}
 	}
-	return &hookv1.WebhookSubscriptionList{}
 }
