@@ -340,9 +340,10 @@ func TestChart_Values(t *testing.T) {
 				}
 			}
 		}},
-		"definitions are kept": {nil, func(t *testing.T, all objects) {
-			if got := all[crd].GetAnnotations()["helm.sh/resource-policy"]; got != "keep" {
-				t.Errorf("policy is %q", got)
+		"one dispatcher at a time": {nil, func(t *testing.T, all objects) {
+			dispatcher := all[path.Join("Deployment", namespace, "posthorn-dispatcher")]
+			if at(t, dispatcher, "spec", "strategy", "type") != "Recreate" || at(t, dispatcher, "spec", "replicas") != float64(1) {
+				t.Errorf("%v replicas, replaced by %v", at(t, dispatcher, "spec", "replicas"), at(t, dispatcher, "spec", "strategy"))
 			}
 		}},
 		"definitions are not kept": {[]string{`crds={"keep":false}`}, func(t *testing.T, all objects) {
