@@ -65,8 +65,9 @@ func flood(w http.ResponseWriter, _ *http.Request, _ recorder.Request, _ int) in
 const (
 	// perManner is how many endpoints of each bad manner there are, and as many healthy ones beside all of them.
 	perManner = 2
-	// neighbourBody is how large the data of an event is. A backlog that is kept in memory shows.
-	neighbourBody = 4 << 10
+	// neighbourBody is how large the data of an event is. A copy in memory of each event in the backlog shows, even
+	// one that all its deliveries share.
+	neighbourBody = 64 << 10
 	// engineBytes is what memory may hold for one event and its waiting deliveries: what the engine keeps of
 	// each message (about 150 bytes), the dispatcher of each waiting delivery (32) and ingest of each event.
 	engineBytes = 512
@@ -79,7 +80,7 @@ const (
 // TestNeighbours_AreNotHarmed has half of the endpoints misbehave, for good. NEIGHBOUR_EVENTS sets how many
 // events there are at first; three times as many follow.
 func TestNeighbours_AreNotHarmed(t *testing.T) {
-	n := fromEnvironment(t, "NEIGHBOUR_EVENTS", 500)
+	n := fromEnvironment(t, "NEIGHBOUR_EVENTS", 250)
 	ctx := within(t, 10*time.Minute)
 	// A small GOGC has the heap follow what is alive.
 	d := newDispatcher(t, platform.DispatcherOptions{Env: []string{"GOGC=10"}})
@@ -93,22 +94,39 @@ func TestNeighbours_AreNotHarmed(t *testing.T) {
 	large := s.settle(ctx, t, d, 4*n)
 
 	more := large.waiting - small.waiting
+	grown := large.heap - small.heap
 	t.Logf("%d deliveries wait: heap %d KiB, resident %d KiB", small.waiting, small.heap>>10, small.resident>>10)
 	t.Logf("%d deliveries wait: heap %d KiB, resident %d KiB", large.waiting, large.heap>>10, large.resident>>10)
-	t.Logf("%d bytes of heap for each that came to wait, with events of %d bytes", (large.heap-small.heap)/int64(max(more, 1)), neighbourBody)
+	t.Logf("%d bytes of heap for each that came to wait, with events of %d bytes", grown/int64(max(more, 1)), neighbourBody)
 	if more < n {
 		t.Errorf("%d more deliveries wait, want more than %d: the bad neighbours were not bad", more, n)
 	}
 	if large.unaccounted != 0 {
 		t.Errorf("%v deliveries are unaccounted for", large.unaccounted)
 	}
-	bound := small.heap + int64(more)*engineBytes + engineCache
-	must(t, platform.Await(ctx, "the engine has let go of the blocks that were used last", func(ctx context.Context) error {
-		if heap := heapBytes(ctx, t, d); heap > bound {
-			return fmt.Errorf("the heap grew by %d bytes for %d more waiting deliveries", heap-small.heap, more)
+	allowed := int64(more)*engineBytes + engineCache
+	if copies := int64(3*n) * neighbourBody; copies < 2*allowed {
+		t.Errorf("the bound of %d bytes does not tell that all events are kept, which takes %d: too few events", allowed, copies)
+	}
+	if grown > allowed {
+		t.Errorf("the heap grew by %d bytes for %d more waiting deliveries, want %d at most", grown, more, allowed)
+	}
+}
+
+// leastHeap is the least that lies on a dispatcher's heap until it falls no more: the nearest to what is alive. The
+// engine lets go of a block ten seconds after it was used, and a collection then has to come.
+func leastHeap(ctx context.Context, t *testing.T, d *platform.Dispatcher) int64 {
+	t.Helper()
+	least := heapBytes(ctx, t, d)
+	for fell := time.Now(); time.Since(fell) < 12*time.Second; pause(ctx, 50*time.Millisecond) {
+		if heap := heapBytes(ctx, t, d); heap < least {
+			if heap < least*99/100 {
+				fell = time.Now()
+			}
+			least = heap
 		}
-		return nil
-	}))
+	}
+	return least
 }
 
 // heapBytes is what lies on a dispatcher's heap, garbage among it.
@@ -219,7 +237,7 @@ func (s *street) settle(ctx context.Context, t *testing.T, d *platform.Dispatche
 		}
 		return nil
 	}))
-	m := memory{heap: 1 << 62}
+	var m memory
 	must(t, platform.Await(ctx, "the rest waits in storage", func(ctx context.Context) error {
 		values, err := d.ReadMetrics(ctx)
 		if err != nil {
@@ -236,11 +254,7 @@ func (s *street) settle(ctx context.Context, t *testing.T, d *platform.Dispatche
 		}
 		return nil
 	}))
-	// The least of some looks is the nearest to what is alive.
-	for range 40 {
-		m.heap = min(m.heap, heapBytes(ctx, t, d))
-		pause(ctx, 50*time.Millisecond)
-	}
+	m.heap = leastHeap(ctx, t, d)
 	m.resident = d.ResidentBytes()
 	return m
 }
