@@ -83,7 +83,10 @@ func TestNeighbours_AreNotHarmed(t *testing.T) {
 	n := fromEnvironment(t, "NEIGHBOUR_EVENTS", 250)
 	ctx := within(t, 10*time.Minute)
 	// A small GOGC has the heap follow what is alive.
-	d := newDispatcher(t, platform.DispatcherOptions{Env: []string{"GOGC=10"}})
+	// Each waiting delivery is stored with its event: there must be room for all of them.
+	d := newDispatcher(t, platform.DispatcherOptions{
+		Env: []string{"GOGC=10"}, Config: strings.Replace(configuration, "maxBytes: 2Gi", "maxBytes: 8Gi", 1),
+	})
 	must(t, d.Start())
 	startOperator(t, nil)
 	s := newStreet(ctx, t, d.Ingest)
