@@ -60,7 +60,7 @@ func (d *Dispatcher) report(now time.Time) {
 func (d *Dispatcher) facts(now time.Time) (endpoints []status.EndpointFacts, subscriptions []status.SubscriptionFacts) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.table == nil || !d.scanned {
+	if !d.counted() {
 		return nil, nil
 	}
 	for _, s := range d.subs {
@@ -88,6 +88,9 @@ func (d *Dispatcher) facts(now time.Time) (endpoints []status.EndpointFacts, sub
 	}
 	return endpoints, subscriptions
 }
+
+// counted reports whether everything is known that is told. The caller holds the mutex.
+func (d *Dispatcher) counted() bool { return d.table != nil && d.scanned }
 
 // reportable reports whether there is an object to report about.
 func (s *subscription) reportable() bool { return s.spec != nil || s.invalid != nil }

@@ -183,25 +183,8 @@ func no(reason, format string, args ...any) status.Verdict {
 // the API server last sent an event or a bookmark.
 func (row *outlookRow) living(s progress, id string, stale, now time.Time) (status.Verdict, time.Time) {
 	kind, begun := kindLabel(row.resource), s.takers[id].begun
-	switch s.phase {
-	case forbidden:
-		return no(hookv1.ReasonForbidden, "The API server refuses the dispatcher the watch of %s.", kind), s.since
-	case notServed:
-		return no(hookv1.ReasonKindNotServed, "The cluster no longer serves %s of %s: it is being looked for.", row.resource.Kind, row.resource.APIVersion()), s.since
-	case refused:
-		return no(hookv1.ReasonInvalidSpec, "The API server refuses the watch of %s, so correct its fieldSelector: %s.", kind, s.message), s.since
-	case stalled:
-		if !begun { // the reason says that no object has been looked at, and the message why
-			return no(hookv1.ReasonLoading, "The objects of %s cannot be looked at yet: %s.", kind, orElse(s.message, "it is tried again")), s.since
-		}
-		since := s.since
-		if !s.alive.IsZero() {
-			since = s.alive
-		}
-		return no(hookv1.ReasonWatchStalled, "The watch of %s does not go on: %s.", kind, orElse(s.message, "it is being replaced")), since
-	case starting:
-		return no(hookv1.ReasonLoading, "The objects of %s are being looked at for the first time.", kind), s.since
-	case relisting, following, idle:
+	if v, since := row.halted(s, begun); !v.Holds {
+		return v, since
 	}
 	switch {
 	case !begun: // the phase is older than the source
@@ -219,6 +202,33 @@ func (row *outlookRow) living(s progress, id string, stale, now time.Time) (stat
 		return no(hookv1.ReasonGapUnrecoverable,
 			"The cluster has forgotten which %s there were from %s to %s. The source goes on.",
 			kind, g.from.UTC().Format(time.RFC3339), g.to.UTC().Format(time.RFC3339)), g.declared
+	}
+	return status.Verdict{Holds: true}, time.Time{}
+}
+
+// halted returns what keeps a watch from going on, if anything does. begun says whether the source has looked at all
+// objects.
+func (row *outlookRow) halted(s progress, begun bool) (status.Verdict, time.Time) {
+	kind := kindLabel(row.resource)
+	switch s.phase {
+	case starting:
+		return no(hookv1.ReasonLoading, "The objects of %s are being looked at for the first time.", kind), s.since
+	case forbidden:
+		return no(hookv1.ReasonForbidden, "The API server refuses the dispatcher the watch of %s.", kind), s.since
+	case notServed:
+		return no(hookv1.ReasonKindNotServed, "The cluster no longer serves %s of %s: it is being looked for.", row.resource.Kind, row.resource.APIVersion()), s.since
+	case refused:
+		return no(hookv1.ReasonInvalidSpec, "The API server refuses the watch of %s, so correct its fieldSelector: %s.", kind, s.message), s.since
+	case stalled:
+		if !begun { // the reason says that no object has been looked at, and the message why
+			return no(hookv1.ReasonLoading, "The objects of %s cannot be looked at yet: %s.", kind, orElse(s.message, "it is tried again")), s.since
+		}
+		since := s.since
+		if !s.alive.IsZero() {
+			since = s.alive
+		}
+		return no(hookv1.ReasonWatchStalled, "The watch of %s does not go on: %s.", kind, orElse(s.message, "it is being replaced")), since
+	case relisting, following, idle:
 	}
 	return status.Verdict{Holds: true}, time.Time{}
 }
