@@ -57,7 +57,7 @@ func classify(verb string, err error) error {
 		errors.Is(err, nats.ErrDisconnected), errors.Is(err, nats.ErrReconnectBufExceeded),
 		errors.Is(err, nats.ErrNoResponders), errors.Is(err, jetstream.ErrNoStreamResponse),
 		errors.Is(err, jetstream.ErrAsyncPublishTimeout), errors.Is(err, jetstream.ErrTooManyStalledMsgs),
-		errors.Is(err, jetstream.ErrConnectionClosed):
+		errors.Is(err, jetstream.ErrConnectionClosed), errors.Is(err, jetstream.ErrConsumerNotFound):
 		return fmt.Errorf("%s: %w: %w", verb, ErrUnavailable, err)
 	}
 	return fmt.Errorf("%s: %w", verb, err)

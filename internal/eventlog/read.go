@@ -74,9 +74,6 @@ func (l *Log) consume(
 		taken := r.count()
 		if taken == before { // what is left was removed meanwhile, or the engine was started again and knows the consumer no more
 			info, err := consumer.Info(ctx)
-			if errors.Is(err, jetstream.ErrConsumerNotFound) {
-				return fmt.Errorf("scan: %w: %w", ErrUnavailable, err)
-			}
 			if err != nil {
 				return classify("scan", err)
 			}

@@ -30,7 +30,10 @@ import (
 	"github.com/posthorn-dev/posthorn/internal/source"
 )
 
-func TestRunner_DeclaresWhatTheClusterHasForgotten(t *testing.T) {
+// newForgetful returns a world with a source of Kubernetes Events that was last up to date at a time, and that has forgotten
+// what happened since. No Runner runs.
+func newForgetful(t *testing.T, last time.Time) *world {
+	t.Helper()
 	w := newWorld(t)
 	w.grant("watcher", "events")
 	w.start()
@@ -40,12 +43,17 @@ func TestRunner_DeclaresWhatTheClusterHasForgotten(t *testing.T) {
 	})
 	w.awaitWatching("happenings")
 	w.stop()
-	now := time.Now().Truncate(time.Second)
-	w.backdate(now.Add(-3 * time.Hour))
+	w.backdate(last)
 	for i := range 3 { // or the checkpoint would be of now
 		w.create(w.configMap(fmt.Sprintf("since-%d", i), nil))
 	}
 	w.compact()
+	return w
+}
+
+func TestRunner_DeclaresWhatTheClusterHasForgotten(t *testing.T) {
+	now := time.Now().Truncate(time.Second)
+	w := newForgetful(t, now.Add(-3*time.Hour))
 	registry := prometheus.NewRegistry()
 	w.start(func(o *source.Options) { o.Registerer = registry })
 	w.awaitTold("happenings happenings source.gap")
@@ -81,20 +89,7 @@ func TestRunner_DeclaresWhatTheClusterHasForgotten(t *testing.T) {
 }
 
 func TestRunner_DeclaresAGapOnceThereIsRoom(t *testing.T) {
-	w, room := newWorld(t), newShare()
-	w.grant("watcher", "events")
-	w.start()
-	w.source("happenings", func(s *hookv1.WebhookEventSourceSpec) {
-		s.ServiceAccountName = "watcher"
-		s.Resources = []hookv1.WatchedResource{{APIVersion: "events.k8s.io/v1", Kind: "Event"}}
-	})
-	w.awaitWatching("happenings")
-	w.stop()
-	w.backdate(time.Now().Add(-3 * time.Hour))
-	for i := range 3 { // or the checkpoint would be of now
-		w.create(w.configMap(fmt.Sprintf("since-%d", i), nil))
-	}
-	w.compact()
+	w, room := newForgetful(t, time.Now().Add(-3*time.Hour)), newShare()
 	room.full.Store(true)
 	w.start(room.limit)
 	w.eventually("it is refused", func() error {

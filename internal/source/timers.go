@@ -70,10 +70,11 @@ func (t *timers) prune(awaited func(timerKey) bool) {
 		return
 	}
 	t.heap = slices.DeleteFunc(t.heap, func(one timer) bool {
-		if t.set[one.timerKey].Equal(one.due) && awaited(one.timerKey) {
+		current := t.set[one.timerKey].Equal(one.due)
+		if current && awaited(one.timerKey) {
 			return false
 		}
-		if t.set[one.timerKey].Equal(one.due) {
+		if current {
 			delete(t.set, one.timerKey)
 		}
 		return true
