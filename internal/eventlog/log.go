@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/gofrs/flock"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
@@ -51,7 +52,7 @@ const diskShare = 0.8
 // Log is the durable side of a dispatcher. It is safe for concurrent use.
 type Log struct {
 	opts     Options
-	lock     *os.File
+	lock     *flock.Flock
 	engine   *engine
 	producer jetstream.JetStream
 	core     jetstream.JetStream

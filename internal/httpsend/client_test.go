@@ -17,6 +17,7 @@ import (
 
 	"github.com/posthorn-dev/posthorn/internal/delivery"
 	"github.com/posthorn-dev/posthorn/internal/httpsend"
+	"github.com/posthorn-dev/posthorn/internal/testkit/ports"
 )
 
 func TestSend_PostsTheRequest(t *testing.T) {
@@ -291,15 +292,11 @@ func TestSend_BrokenAnswers(t *testing.T) {
 
 func TestSend_NobodyListens(t *testing.T) {
 	t.Parallel()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	address, err := ports.Address()
 	if err != nil {
 		t.Fatal(err)
 	}
-	rawURL := "http://" + listener.Addr().String()
-	if err := listener.Close(); err != nil {
-		t.Fatal(err)
-	}
-	got := send(t, newClient(t, httpsend.Options{}), endpoint(t, rawURL))
+	got := send(t, newClient(t, httpsend.Options{}), endpoint(t, "http://"+address))
 	wantReason(t, got, delivery.ReasonRefused)
 }
 

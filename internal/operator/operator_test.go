@@ -10,7 +10,6 @@ import (
 	"flag"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -32,6 +31,7 @@ import (
 	"github.com/posthorn-dev/posthorn/internal/operator"
 	"github.com/posthorn-dev/posthorn/internal/telemetry"
 	"github.com/posthorn-dev/posthorn/internal/testkit/controlplane"
+	"github.com/posthorn-dev/posthorn/internal/testkit/ports"
 )
 
 const namespace = "posthorn-system"
@@ -147,7 +147,7 @@ func start(t *testing.T, plane *controlplane.ControlPlane) *replica {
 	if err := controlplane.WriteKubeconfig(kubeconfig, config); err != nil {
 		t.Fatal(err)
 	}
-	r := &replica{health: freeAddress(t), metrics: freeAddress(t)}
+	r := &replica{health: address(t), metrics: address(t)}
 	r.command = exec.CommandContext(context.Background(), os.Args[0], "--kubeconfig="+kubeconfig, "--namespace="+namespace,
 		"--health-address="+r.health, "--metrics-address="+r.metrics)
 	r.command.Env = append(os.Environ(), runAsOperator+"=1")
@@ -345,13 +345,12 @@ func await(t *testing.T, what string, done func() bool) {
 	}
 }
 
-// freeAddress returns an address on loopback that nobody listens on.
-func freeAddress(t *testing.T) string {
+// address returns an address on loopback that is the caller's.
+func address(t *testing.T) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	a, err := ports.Address()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = listener.Close() }()
-	return listener.Addr().String()
+	return a
 }

@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -19,6 +18,7 @@ import (
 
 	hookv1 "github.com/posthorn-dev/posthorn/api/v1alpha1"
 	"github.com/posthorn-dev/posthorn/internal/testkit/platform"
+	"github.com/posthorn-dev/posthorn/internal/testkit/ports"
 	"github.com/posthorn-dev/posthorn/internal/testkit/recorder"
 )
 
@@ -202,10 +202,9 @@ func subscribe(ctx context.Context, t *testing.T, namespace, name, url string) {
 // closedAddress is an address that nothing listens at.
 func closedAddress(t *testing.T) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	address, err := ports.Address()
 	must(t, err)
-	must(t, listener.Close())
-	return listener.Addr().String()
+	return address
 }
 
 // post has n more events accepted.

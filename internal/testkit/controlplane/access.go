@@ -30,7 +30,7 @@ func (c *ControlPlane) configOf(u user) *rest.Config {
 // anonymousConfig says where the API server is and how to know it, not who asks.
 func (c *ControlPlane) anonymousConfig() *rest.Config {
 	return &rest.Config{
-		Host:            fmt.Sprintf("https://127.0.0.1:%d", c.ports.apiServer),
+		Host:            fmt.Sprintf("https://127.0.0.1:%d", c.apiServerPort),
 		TLSClientConfig: rest.TLSClientConfig{CAFile: c.keys.certFile(caName)},
 		// No limit of the client's own: it would slow tests down and hide what the code under test does.
 		QPS: -1,

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"k8s.io/client-go/rest"
+
+	"github.com/posthorn-dev/posthorn/internal/testkit/ports"
 )
 
 // DefaultServiceRange is where Services get their addresses from, unless Options say otherwise.
@@ -49,8 +51,10 @@ type ControlPlane struct {
 	dir       string
 	temporary bool
 	keys      *keyring
-	ports     ports
-	launcher  *launcher
+	// Where etcd and kube-apiserver listen, on 127.0.0.1.
+	etcdPort, apiServerPort int
+
+	launcher *launcher
 
 	mu         sync.Mutex
 	etcd       *process
@@ -90,7 +94,10 @@ func (c *ControlPlane) prepare() error {
 		return err
 	}
 	var err error
-	if c.ports, err = freePorts(); err != nil {
+	if c.etcdPort, err = ports.Reserve(); err != nil {
+		return err
+	}
+	if c.apiServerPort, err = ports.Reserve(); err != nil {
 		return err
 	}
 	if c.keys, err = newKeyring(filepath.Join(c.dir, "pki"), c.options.ServiceRange); err != nil {

@@ -31,7 +31,7 @@ var controllers = []string{
 }
 
 func (c *ControlPlane) etcdURL() string {
-	return fmt.Sprintf("http://127.0.0.1:%d", c.ports.etcd)
+	return fmt.Sprintf("http://127.0.0.1:%d", c.etcdPort)
 }
 
 func (c *ControlPlane) etcdFlags() []string {
@@ -51,7 +51,7 @@ func (c *ControlPlane) apiServerFlags() []string {
 		"--etcd-servers=" + c.etcdURL(),
 		"--bind-address=127.0.0.1",
 		"--advertise-address=127.0.0.1",
-		fmt.Sprintf("--secure-port=%d", c.ports.apiServer),
+		fmt.Sprintf("--secure-port=%d", c.apiServerPort),
 		// The reconciler refuses a loopback address for the endpoints of the Service kubernetes.
 		"--endpoint-reconciler-type=none",
 		"--tls-cert-file=" + c.keys.certFile("apiserver"),

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+
+	"github.com/posthorn-dev/posthorn/internal/testkit/ports"
 )
 
 // DispatcherOptions say how a dispatcher is run.
@@ -47,7 +49,7 @@ func (p *Platform) NewDispatcher(ctx context.Context, o DispatcherOptions) (*Dis
 		d.DataDir = filepath.Join(dir, "data")
 	}
 	for _, address := range []*string{&d.Ingest, &d.Health, &d.Metrics} {
-		if *address, err = freeAddress(); err != nil {
+		if *address, err = ports.Address(); err != nil {
 			return nil, err
 		}
 	}
@@ -94,7 +96,7 @@ func (p *Platform) NewOperator(ctx context.Context, config string, proxy *Proxy,
 	if err != nil {
 		return nil, fmt.Errorf("make directory: %w", err)
 	}
-	health, err := freeAddress()
+	health, err := ports.Address()
 	if err != nil {
 		return nil, err
 	}

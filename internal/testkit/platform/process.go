@@ -8,8 +8,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -184,24 +182,4 @@ func get(ctx context.Context, url string) error {
 // newProcess is a process of the binary, with its log in a directory.
 func (p *Platform) newProcess(name, dir string, args []string) *Process {
 	return &Process{name: name, program: p.Binary(name), args: args, logFile: filepath.Join(dir, name+".log")}
-}
-
-// Ports are taken from below the range that the kernel hands out to connections (from 32768 on Linux): one from
-// that range could be some connection's own when a process wants it back after a crash.
-const (
-	lowestPort  = 12000
-	highestPort = 20000
-)
-
-// freeAddress is an address of 127.0.0.1 that nothing listens at.
-func freeAddress() (string, error) {
-	for range 100 {
-		address := fmt.Sprintf("127.0.0.1:%d", lowestPort+rand.IntN(highestPort-lowestPort))
-		listener, err := net.Listen("tcp", address)
-		if err != nil {
-			continue
-		}
-		return address, listener.Close()
-	}
-	return "", errors.New("no free port on 127.0.0.1 in 100 tries")
 }
