@@ -14,19 +14,24 @@ import (
 // less likely than 10^-14.
 const idBytes = 16
 
+// idPrefix is what every id begins with.
+const idPrefix = "msg_"
+
 // ID is the webhook-id of an event's delivery to a subscription: the same on every attempt, after a
 // crash, and on a new volume, since it is derived from names alone. A delivery to a dead-letter
 // endpoint has an id of its own.
 func ID(e *event.Event, subscription Name, kind Kind) string {
-	b := make([]byte, 0, 256)
+	var buffer [256]byte // enough for most, without an allocation
+	b := buffer[:0]
 	for _, part := range [...]string{e.Namespace, e.Source, e.ID, subscription.Namespace, subscription.Name, string(kind)} {
 		b = append(b, part...)
 		b = append(b, 0) // in none of the parts: ingest refuses control characters
 	}
 	sum := sha256.Sum256(b)
-	id := make([]byte, 0, 4+2*idBytes)
-	id = append(id, "msg_"...)
-	return string(hex.AppendEncode(id, sum[:idBytes]))
+	var id [len(idPrefix) + 2*idBytes]byte
+	copy(id[:], idPrefix)
+	hex.Encode(id[len(idPrefix):], sum[:idBytes])
+	return string(id[:])
 }
 
 // Kind tells the delivery of an event from that of a dead letter.

@@ -22,7 +22,8 @@ type Sender interface {
 // Request is one attempt, ready to be sent.
 type Request struct {
 	Endpoint *Endpoint
-	// Header holds all headers but those of authentication and of the transport. Keys are canonical.
+	// Header holds all headers but those of authentication and of the transport. Keys are canonical. The map is the
+	// sender's to change, its values are not.
 	Header http.Header
 	Body   []byte
 }

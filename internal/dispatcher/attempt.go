@@ -5,6 +5,7 @@ package dispatcher
 
 import (
 	"errors"
+	"log/slog"
 	"math/rand/v2"
 	"strconv"
 	"time"
@@ -60,16 +61,16 @@ func (d *Dispatcher) send(t *task) {
 		d.expire(t, now)
 		return
 	}
+	id := t.id(kind)
 	body, err := t.render(spec, kind)
 	var response delivery.Response
 	if err != nil {
 		// The error may repeat what the event says, so the tenant is told where to look instead.
 		response = delivery.Response{Reason: delivery.ReasonPayload, Message: payloadFailed}
 	} else {
-		id := delivery.ID(t.message.event, t.sub.name, kind)
 		response = d.opts.Sender.Send(d.run, delivery.NewRequest(endpoint, body, id, now, t.deadLetterHeaders(kind)))
 	}
-	d.finish(t, endpoint, &response, now)
+	d.finish(t, endpoint, id, &response, now)
 }
 
 // grantInterval is how often a dead letter looks again for the grant of its dead-letter endpoint in
@@ -177,8 +178,8 @@ func (t *task) deadLetterHeaders(kind delivery.Kind) []delivery.HeaderField {
 	return h
 }
 
-// finish settles an attempt that was made.
-func (d *Dispatcher) finish(t *task, e *delivery.Endpoint, r *delivery.Response, began time.Time) {
+// finish settles an attempt that was made under an id.
+func (d *Dispatcher) finish(t *task, e *delivery.Endpoint, id string, r *delivery.Response, began time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	now := time.Now()
@@ -193,7 +194,7 @@ func (d *Dispatcher) finish(t *task, e *delivery.Endpoint, r *delivery.Response,
 	policy := d.policyOf(t.sub, t.kind())
 	wait, retries := policy.Next(t.attempts, r.RetryAfter, rand.Float64()) //nolint:gosec // jitter is no secret
 	decision := delivery.Decide(r, policy, retries)
-	record := t.record(began)
+	record := t.record(id, began)
 	record.Attempted, record.Duration = true, r.Duration
 	record.StatusCode, record.Reason, record.Message, record.Response = r.StatusCode, r.Reason, r.Message, r.Body
 	record.Outcome = decision.Outcome
@@ -292,6 +293,9 @@ func (d *Dispatcher) note(t *task, r *delivery.Record, now time.Time) {
 	s.dirty, l.dirty = true, true
 	d.handled.Add(1)
 	d.metrics.attempt(r)
+	if !d.logger.Enabled(d.run, slog.LevelDebug) { // what the line says costs more than to find out
+		return
+	}
 	d.logger.Debug("Attempted delivery", "endpoint", l.name.String(), "subscription", s.name.String(), "eventID", r.EventID,
 		"deliveryID", r.DeliveryID, "attempt", r.Attempt, "statusCode", r.StatusCode, "reason", string(r.Reason),
 		"duration", r.Duration, "nextAttemptIn", nextIn(r, now))

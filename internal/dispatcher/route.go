@@ -124,7 +124,7 @@ func (d *Dispatcher) place(t *task, now time.Time) {
 
 // park hands a queued task to storage. The caller holds the mutex.
 func (d *Dispatcher) park(t *task, now time.Time) {
-	r := t.record(now)
+	r := t.record(t.id(t.kind()), now)
 	r.Outcome = delivery.OutcomeParked
 	t.recorded = true
 	inFlight := t.state == taskInFlight
@@ -138,7 +138,7 @@ func (d *Dispatcher) park(t *task, now time.Time) {
 
 // kill ends a task without an attempt. The caller holds the mutex.
 func (d *Dispatcher) kill(t *task, reason delivery.DeadLetterReason, now time.Time) {
-	r := t.record(now)
+	r := t.record(t.id(t.kind()), now)
 	d.bury(t, &r, reason, now)
 }
 

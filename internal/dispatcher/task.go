@@ -22,7 +22,13 @@ type message struct {
 	input    *filter.Input
 
 	mu     sync.Mutex
-	bodies map[payload.Format]*payload.Body
+	bodies []rendered
+}
+
+// rendered is a body that several deliveries share.
+type rendered struct {
+	format payload.Format
+	body   *payload.Body
 }
 
 // newMessage decodes a stored event.
@@ -41,17 +47,16 @@ func (m *message) body(p *payload.Plan) (*payload.Body, error) {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if b := m.bodies[p.Format()]; b != nil {
-		return b, nil
+	for _, r := range m.bodies { // of the three formats there are
+		if r.format == p.Format() {
+			return r.body, nil
+		}
 	}
 	b, err := p.Render(m.input)
 	if err != nil {
 		return nil, err
 	}
-	if m.bodies == nil {
-		m.bodies = map[payload.Format]*payload.Body{}
-	}
-	m.bodies[p.Format()] = b
+	m.bodies = append(m.bodies, rendered{format: p.Format(), body: b})
 	return b, nil
 }
 
@@ -113,12 +118,15 @@ func (t *task) stored() *delivery.Stored {
 	return s
 }
 
-// record is the beginning of a record about the task.
-func (t *task) record(at time.Time) delivery.Record {
+// id is the delivery's id.
+func (t *task) id(kind delivery.Kind) string { return delivery.ID(t.message.event, t.sub.name, kind) }
+
+// record is the beginning of a record about the task, whose delivery has an id.
+func (t *task) record(id string, at time.Time) delivery.Record {
 	e := t.message.event
 	return delivery.Record{
 		EventSeq: t.seq, Subscription: t.sub.name, Kind: t.kind(), Endpoint: t.lane.name,
-		EventID: e.ID, EventType: e.Type, DeliveryID: delivery.ID(e, t.sub.name, t.kind()),
+		EventID: e.ID, EventType: e.Type, DeliveryID: id,
 		First: !t.recorded, Attempt: t.attempts, Time: at,
 	}
 }

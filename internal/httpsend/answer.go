@@ -18,8 +18,8 @@ import (
 )
 
 const (
-	// maxRead is how much of an answer's body is read, after decompression. What is read to its end
-	// leaves the connection fit for the next request; more than this is not worth the wait.
+	// maxRead is how much of an answer's body is read. What is read to its end leaves the connection fit for the next
+	// request; more than this is not worth the wait.
 	maxRead = 64 << 10
 	// maxKept is how much of an answer's body is kept for the attempt log, in bytes. Endpoints return
 	// HTML error pages; 1,000 bytes show the reason without filling the stream.

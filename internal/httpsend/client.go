@@ -58,6 +58,7 @@ type Client struct {
 	guard          *guard
 	proxy          *proxy
 	connections    connections
+	limits         limits
 	// dialAddr connects to an address that was judged.
 	dialAddr func(context.Context, netip.AddrPort) (net.Conn, error)
 
@@ -113,10 +114,11 @@ func (c *Client) Send(ctx context.Context, r *delivery.Request) delivery.Respons
 // send makes one attempt within the endpoint's timeout.
 func (c *Client) send(parent context.Context, r *delivery.Request) delivery.Response {
 	a := attempt{parent: parent, ctx: parent, endpoint: r.Endpoint}
+	var answer *http.Response
 	if timeout := r.Endpoint.Timeout; timeout > 0 {
-		var cancel context.CancelFunc
-		a.ctx, cancel = context.WithTimeout(parent, timeout)
-		defer cancel()
+		l := c.limits.begin(parent, timeout)
+		defer func() { c.limits.end(l, answer) }()
+		a.ctx = l.ctx
 	}
 	t, err := c.target(r.Endpoint)
 	if err != nil {
@@ -125,7 +127,7 @@ func (c *Client) send(parent context.Context, r *delivery.Request) delivery.Resp
 	if a.authorization, err = t.authorize(a.ctx); err != nil {
 		return a.failed(err)
 	}
-	answer, err := t.pool.transport.RoundTrip(t.request(a.ctx, r, a.authorization))
+	answer, err = t.pool.transport.RoundTrip(t.request(a.ctx, r, a.authorization))
 	if err != nil {
 		return a.failed(err)
 	}
@@ -213,6 +215,7 @@ func (c *Client) Close() {
 	c.forgetAll()
 	c.mu.Unlock()
 	c.cancel()
+	c.limits.close()
 	c.background.Wait()
 	c.connections.closeAll()
 }

@@ -100,7 +100,7 @@ func (s *tokenSource) authorization(ctx context.Context) (string, error) {
 	select {
 	case <-f.done:
 	case <-ctx.Done():
-		return "", &tokenError{ctx.Err()}
+		return "", &tokenError{context.Cause(ctx)}
 	}
 	if f.err != nil {
 		return "", f.err

@@ -154,6 +154,7 @@ func (c *Client) newPool(spec poolSpec) (*pool, error) {
 		TLSClientConfig:        config.Clone(),
 		TLSHandshakeTimeout:    connectTimeout,
 		MaxIdleConnsPerHost:    c.maxIdlePerHost,
+		DisableCompression:     true, // answers are short, and a compressed one could be of any size
 		IdleConnTimeout:        idleTimeout,
 		MaxResponseHeaderBytes: maxResponseHeader,
 		ExpectContinueTimeout:  time.Second,

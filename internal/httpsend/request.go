@@ -16,7 +16,8 @@ import (
 // request makes the HTTP request of one attempt.
 func (t *target) request(ctx context.Context, r *delivery.Request, authorization string) *http.Request {
 	req := t.template.WithContext(ctx)
-	req.Header = t.header(r.Header, authorization)
+	req.Header = r.Header
+	t.complete(req.Header, authorization)
 	req.ContentLength = int64(len(r.Body))
 	req.Body = http.NoBody
 	if len(r.Body) > 0 {
@@ -27,24 +28,23 @@ func (t *target) request(ctx context.Context, r *delivery.Request, authorization
 	return req
 }
 
-// header copies the request's header, which is not ours to change, and adds to it.
-func (t *target) header(from http.Header, authorization string) http.Header {
-	h := make(http.Header, len(from)+2)
-	for name, values := range from {
-		switch name {
-		case "Idempotency-Key", "X-Idempotency-Key":
-			// These make net/http repeat a POST that may have arrived. It looks for exactly these
-			// spellings, and names have no case on the wire: another spelling says the same to the
-			// receiver, and nothing to net/http.
-			name = strings.ToLower(name)
+// repeating are the headers that make net/http repeat a POST that may have arrived.
+var repeating = [...]string{"Idempotency-Key", "X-Idempotency-Key"}
+
+// complete adds to the request's header what the transport sends.
+func (t *target) complete(h http.Header, authorization string) {
+	for _, name := range repeating {
+		if values, ok := h[name]; ok {
+			// net/http looks for exactly these spellings, and names have no case on the wire: another spelling says the
+			// same to the receiver, and nothing to net/http.
+			delete(h, name)
+			h[strings.ToLower(name)] = values
 		}
-		h[name] = values
 	}
 	h["User-Agent"] = t.userAgent
 	if authorization != "" {
 		h["Authorization"] = []string{authorization}
 	}
-	return h
 }
 
 // replay gives net/http the body again where it may send a request once more. It asks only when the
