@@ -38,7 +38,7 @@ func (a *attempt) response(t *target, answer *http.Response) delivery.Response {
 	r := delivery.Response{StatusCode: answer.StatusCode, Body: body}
 	r.Reason = statusReason(answer.StatusCode)
 	if r.Reason == delivery.ReasonNone {
-		if err != nil && a.ctx.Err() != nil && a.parent.Err() == nil {
+		if err != nil && a.timedOut(err) && a.parent.Err() == nil {
 			// 2xx with a body that never ends is no complete answer. A body that breaks off, or that
 			// this side gave up, leaves the answer what it was: the receiver took the event.
 			late := a.failed(err)

@@ -58,7 +58,6 @@ type Client struct {
 	guard          *guard
 	proxy          *proxy
 	connections    connections
-	limits         limits
 	// dialAddr connects to an address that was judged.
 	dialAddr func(context.Context, netip.AddrPort) (net.Conn, error)
 
@@ -114,20 +113,25 @@ func (c *Client) Send(ctx context.Context, r *delivery.Request) delivery.Respons
 // send makes one attempt within the endpoint's timeout.
 func (c *Client) send(parent context.Context, r *delivery.Request) delivery.Response {
 	a := attempt{parent: parent, ctx: parent, endpoint: r.Endpoint}
-	var answer *http.Response
-	if timeout := r.Endpoint.Timeout; timeout > 0 {
-		l := c.limits.begin(parent, timeout)
-		defer func() { c.limits.end(l, answer) }()
-		a.ctx = l.ctx
-	}
 	t, err := c.target(r.Endpoint)
 	if err != nil {
 		return a.failed(err)
 	}
-	if a.authorization, err = t.authorize(a.ctx); err != nil {
-		return a.failed(err)
+	var answer *http.Response
+	if t.direct(r) {
+		a.authorization = t.static
+		answer, err = t.pool.direct.post(parent, t, r, deadline(r.Endpoint.Timeout))
+	} else {
+		if timeout := r.Endpoint.Timeout; timeout > 0 {
+			var cancel context.CancelFunc
+			a.ctx, cancel = context.WithTimeout(parent, timeout)
+			defer cancel()
+		}
+		if a.authorization, err = t.authorize(a.ctx); err != nil {
+			return a.failed(err)
+		}
+		answer, err = t.pool.transport.RoundTrip(t.request(a.ctx, r, a.authorization))
 	}
-	answer, err = t.pool.transport.RoundTrip(t.request(a.ctx, r, a.authorization))
 	if err != nil {
 		return a.failed(err)
 	}
@@ -138,9 +142,18 @@ func (c *Client) send(parent context.Context, r *delivery.Request) delivery.Resp
 	return a.response(t, answer)
 }
 
+// deadline is when an attempt that begins now has to be over; zero without a timeout.
+func deadline(timeout time.Duration) time.Time {
+	if timeout <= 0 {
+		return time.Time{}
+	}
+	return time.Now().Add(timeout)
+}
+
 // attempt is the state of one Send.
 type attempt struct {
-	// parent is the caller's context, and ctx ends with the endpoint's timeout too.
+	// parent is the caller's context, and ctx ends with the endpoint's timeout too, unless the request is posted
+	// directly.
 	parent, ctx context.Context
 	endpoint    *delivery.Endpoint
 	// authorization is the value of the header of that name; empty without.
@@ -215,7 +228,6 @@ func (c *Client) Close() {
 	c.forgetAll()
 	c.mu.Unlock()
 	c.cancel()
-	c.limits.close()
 	c.background.Wait()
 	c.connections.closeAll()
 }

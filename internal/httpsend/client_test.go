@@ -20,7 +20,10 @@ import (
 	"github.com/posthorn-dev/posthorn/internal/testkit/ports"
 )
 
-func TestSend_PostsTheRequest(t *testing.T) {
+func TestSend_PostsTheRequest(t *testing.T) { eachWay(t, postsTheRequest) }
+
+func postsTheRequest(t *testing.T, newClient maker) {
+	t.Helper()
 	t.Parallel()
 	r := newReceiver(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(http.StatusAccepted)
@@ -50,7 +53,10 @@ func TestSend_PostsTheRequest(t *testing.T) {
 	}
 }
 
-func TestSend_Statuses(t *testing.T) {
+func TestSend_Statuses(t *testing.T) { eachWay(t, statuses) }
+
+func statuses(t *testing.T, newClient maker) {
+	t.Helper()
 	t.Parallel()
 	r := newReceiver(t, func(w http.ResponseWriter, req *http.Request) {
 		var status int
@@ -101,7 +107,10 @@ func TestSend_Statuses(t *testing.T) {
 	})
 }
 
-func TestSend_RetryAfterAsDate(t *testing.T) {
+func TestSend_RetryAfterAsDate(t *testing.T) { eachWay(t, retryAfterAsDate) }
+
+func retryAfterAsDate(t *testing.T, newClient maker) {
+	t.Helper()
 	t.Parallel()
 	r := newReceiver(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Retry-After", time.Now().Add(time.Hour).UTC().Format(http.TimeFormat))
@@ -113,7 +122,10 @@ func TestSend_RetryAfterAsDate(t *testing.T) {
 	}
 }
 
-func TestSend_ConnectionsAreReused(t *testing.T) {
+func TestSend_ConnectionsAreReused(t *testing.T) { eachWay(t, connectionsAreReused) }
+
+func connectionsAreReused(t *testing.T, newClient maker) {
+	t.Helper()
 	t.Parallel()
 	bodies := map[string]string{"none": "", "short": "ok", "long": strings.Repeat("x", 64<<10)}
 	for name, body := range bodies {
@@ -131,7 +143,10 @@ func TestSend_ConnectionsAreReused(t *testing.T) {
 	}
 }
 
-func TestSend_HugeAnswerIsNotReadToItsEnd(t *testing.T) {
+func TestSend_HugeAnswerIsNotReadToItsEnd(t *testing.T) { eachWay(t, hugeAnswerIsNotReadToItsEnd) }
+
+func hugeAnswerIsNotReadToItsEnd(t *testing.T, newClient maker) {
+	t.Helper()
 	t.Parallel()
 	r := newReceiver(t, func(w http.ResponseWriter, _ *http.Request) {
 		chunk := bytes.Repeat([]byte("x"), 32<<10)
@@ -148,7 +163,10 @@ func TestSend_HugeAnswerIsNotReadToItsEnd(t *testing.T) {
 	}
 }
 
-func TestSend_BodyIsKeptAsText(t *testing.T) {
+func TestSend_BodyIsKeptAsText(t *testing.T) { eachWay(t, bodyIsKeptAsText) }
+
+func bodyIsKeptAsText(t *testing.T, newClient maker) {
+	t.Helper()
 	t.Parallel()
 	tests := map[string]struct{ body, want string }{
 		"cut at 1,000 bytes":              {strings.Repeat("x", 5000), strings.Repeat("x", 1000)},
@@ -174,7 +192,10 @@ func TestSend_BodyIsKeptAsText(t *testing.T) {
 }
 
 // A compressed answer could be of any size, so none is asked for, and one that comes all the same is not unpacked.
-func TestSend_AsksForNoCompressedAnswer(t *testing.T) {
+func TestSend_AsksForNoCompressedAnswer(t *testing.T) { eachWay(t, asksForNoCompressedAnswer) }
+
+func asksForNoCompressedAnswer(t *testing.T, newClient maker) {
+	t.Helper()
 	t.Parallel()
 	var bomb bytes.Buffer
 	z := gzip.NewWriter(&bomb)
@@ -204,7 +225,10 @@ func TestSend_AsksForNoCompressedAnswer(t *testing.T) {
 	}
 }
 
-func TestSend_EndsWithTheTimeout(t *testing.T) {
+func TestSend_EndsWithTheTimeout(t *testing.T) { eachWay(t, endsWithTheTimeout) }
+
+func endsWithTheTimeout(t *testing.T, newClient maker) {
+	t.Helper()
 	t.Parallel()
 	tests := map[string]http.HandlerFunc{
 		"an answer that never comes": func(_ http.ResponseWriter, req *http.Request) { <-req.Context().Done() },
@@ -230,6 +254,11 @@ func TestSend_EndsWithTheTimeout(t *testing.T) {
 }
 
 func TestSend_FailureKeepsItsStatusWhenTheBodyHangs(t *testing.T) {
+	eachWay(t, failureKeepsItsStatusWhenTheBodyHangs)
+}
+
+func failureKeepsItsStatusWhenTheBodyHangs(t *testing.T, newClient maker) {
+	t.Helper()
 	t.Parallel()
 	r := newReceiver(t, func(w http.ResponseWriter, req *http.Request) {
 		w.WriteHeader(http.StatusBadGateway)
@@ -245,7 +274,10 @@ func TestSend_FailureKeepsItsStatusWhenTheBodyHangs(t *testing.T) {
 	}
 }
 
-func TestSend_CancelInterrupts(t *testing.T) {
+func TestSend_CancelInterrupts(t *testing.T) { eachWay(t, cancelInterrupts) }
+
+func cancelInterrupts(t *testing.T, newClient maker) {
+	t.Helper()
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
 	r := newReceiver(t, func(_ http.ResponseWriter, req *http.Request) {
@@ -255,7 +287,10 @@ func TestSend_CancelInterrupts(t *testing.T) {
 	wantReason(t, newClient(t, httpsend.Options{}).Send(ctx, post(endpoint(t, r.URL))), delivery.ReasonInterrupted)
 }
 
-func TestSend_BrokenAnswers(t *testing.T) {
+func TestSend_BrokenAnswers(t *testing.T) { eachWay(t, brokenAnswers) }
+
+func brokenAnswers(t *testing.T, newClient maker) {
+	t.Helper()
 	t.Parallel()
 	const ok = "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nbegun"
 	tests := map[string]struct {
@@ -271,6 +306,7 @@ func TestSend_BrokenAnswers(t *testing.T) {
 		"2xx whose body breaks off":      {ok, delivery.ReasonNone},
 		"2xx with gzip that is none":     {"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 5\r\n\r\nplain", delivery.ReasonNone},
 		"informational answers are over": {"HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n", delivery.ReasonNone},
+		"informational answers for ever": {strings.Repeat("HTTP/1.1 103 Early Hints\r\n\r\n", 4000), delivery.ReasonInvalidResponse},
 		"a switch of protocols":          {"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n", delivery.ReasonUnexpectedStatus},
 	}
 	for name, tc := range tests {
@@ -293,7 +329,10 @@ func TestSend_BrokenAnswers(t *testing.T) {
 	}
 }
 
-func TestSend_NobodyListens(t *testing.T) {
+func TestSend_NobodyListens(t *testing.T) { eachWay(t, nobodyListens) }
+
+func nobodyListens(t *testing.T, newClient maker) {
+	t.Helper()
 	t.Parallel()
 	address, err := ports.Address()
 	if err != nil {
@@ -303,7 +342,10 @@ func TestSend_NobodyListens(t *testing.T) {
 	wantReason(t, got, delivery.ReasonRefused)
 }
 
-func TestSend_AfterClose(t *testing.T) {
+func TestSend_AfterClose(t *testing.T) { eachWay(t, afterClose) }
+
+func afterClose(t *testing.T, newClient maker) {
+	t.Helper()
 	t.Parallel()
 	r := newReceiver(t, nil)
 	c := newClient(t, httpsend.Options{})
@@ -312,7 +354,10 @@ func TestSend_AfterClose(t *testing.T) {
 	wantReason(t, send(t, c, endpoint(t, r.URL)), delivery.ReasonInterrupted)
 }
 
-func TestSend_StaticAuthentication(t *testing.T) {
+func TestSend_StaticAuthentication(t *testing.T) { eachWay(t, staticAuthentication) }
+
+func staticAuthentication(t *testing.T, newClient maker) {
+	t.Helper()
 	t.Parallel()
 	tests := map[string]struct {
 		auth delivery.Auth

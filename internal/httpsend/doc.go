@@ -1,8 +1,8 @@
 // Copyright The Posthorn Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package httpsend makes the HTTP requests of deliveries over net/http: it implements
-// delivery.Sender.
+// Package httpsend makes the HTTP requests of deliveries with net/http: it implements
+// delivery.Sender. Plain HTTP is posted on the caller's goroutine (direct), the rest over a transport.
 //
 // It guards egress (resolve, judge the whole answer, dial nothing but what was judged), keeps
 // connections for reuse within a namespace and the same TLS material, authenticates, enforces the

@@ -41,7 +41,7 @@ func (a *attempt) classify(err error) (delivery.FailureReason, string) {
 		return delivery.ReasonBlocked, sentence(refusal.Error())
 	}
 	// The attempt's own deadline comes before what it interrupted.
-	if a.ctx.Err() != nil {
+	if a.timedOut(err) {
 		return delivery.ReasonTimeout, "No complete answer came within " + a.endpoint.Timeout.String() + "."
 	}
 	if failure, ok := errors.AsType[*resolveError](err); ok {
@@ -52,6 +52,9 @@ func (a *attempt) classify(err error) (delivery.FailureReason, string) {
 	}
 	return classifyConnection(err)
 }
+
+// timedOut reports whether the error is that the attempt's time was over.
+func (a *attempt) timedOut(err error) bool { return a.ctx.Err() != nil || errors.Is(err, errTimedOut) }
 
 // classifyConnection classifies what happens to a connection that is being made or in use.
 func classifyConnection(err error) (delivery.FailureReason, string) {

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+	"golang.org/x/net/http/httpproxy"
 
 	"github.com/posthorn-dev/posthorn/internal/delivery"
 	"github.com/posthorn-dev/posthorn/internal/egress"
@@ -59,6 +60,23 @@ func newClient(t testing.TB, o httpsend.Options) *httpsend.Client {
 	c := httpsend.New(o)
 	t.Cleanup(c.Close)
 	return c
+}
+
+// maker makes a client; newClient is one.
+type maker func(testing.TB, httpsend.Options) *httpsend.Client
+
+// eachWay runs a test with clients that post over plain HTTP directly, and with those that do so over a transport, as
+// when there may be a proxy.
+func eachWay(t *testing.T, test func(t *testing.T, newClient maker)) {
+	t.Helper()
+	t.Run("directly", func(t *testing.T) { test(t, newClient) })
+	t.Run("over a transport", func(t *testing.T) {
+		test(t, func(t testing.TB, o httpsend.Options) *httpsend.Client {
+			c := newClient(t, o)
+			c.ProxyWith(&httpproxy.Config{})
+			return c
+		})
+	})
 }
 
 // names is a resolver with fixed answers. A name with several answers gives one after the other.

@@ -115,6 +115,11 @@ func slow(d time.Duration, err error) func(context.Context) error {
 }
 
 func TestSend_ServiceConnectionsLive60Seconds(t *testing.T) {
+	eachWay(t, serviceConnectionsLive60Seconds)
+}
+
+func serviceConnectionsLive60Seconds(t *testing.T, newClient maker) {
+	t.Helper()
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		n := newNetwork(t, noContentHandler)
@@ -143,6 +148,11 @@ func TestSend_ServiceConnectionsLive60Seconds(t *testing.T) {
 }
 
 func TestSend_OtherConnectionsLiveWhileTheyAreUsed(t *testing.T) {
+	eachWay(t, otherConnectionsLiveWhileTheyAreUsed)
+}
+
+func otherConnectionsLiveWhileTheyAreUsed(t *testing.T, newClient maker) {
+	t.Helper()
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		n := newNetwork(t, noContentHandler)
@@ -165,6 +175,11 @@ func TestSend_OtherConnectionsLiveWhileTheyAreUsed(t *testing.T) {
 }
 
 func TestSend_AddressesAreTriedBesideEachOther(t *testing.T) {
+	eachWay(t, addressesAreTriedBesideEachOther)
+}
+
+func addressesAreTriedBesideEachOther(t *testing.T, newClient maker) {
+	t.Helper()
 	t.Parallel()
 	hang := slow(time.Hour, nil)
 	refuse := slow(0, syscall.ECONNREFUSED)
@@ -204,7 +219,10 @@ func TestSend_AddressesAreTriedBesideEachOther(t *testing.T) {
 	}
 }
 
-func TestSend_DialThatHangsEndsByItself(t *testing.T) {
+func TestSend_DialThatHangsEndsByItself(t *testing.T) { eachWay(t, dialThatHangsEndsByItself) }
+
+func dialThatHangsEndsByItself(t *testing.T, newClient maker) {
+	t.Helper()
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		n := newNetwork(t, noContentHandler)

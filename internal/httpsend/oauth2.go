@@ -100,7 +100,7 @@ func (s *tokenSource) authorization(ctx context.Context) (string, error) {
 	select {
 	case <-f.done:
 	case <-ctx.Done():
-		return "", &tokenError{context.Cause(ctx)}
+		return "", &tokenError{ctx.Err()}
 	}
 	if f.err != nil {
 		return "", f.err

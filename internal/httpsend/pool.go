@@ -50,6 +50,7 @@ type poolSpec struct {
 type pool struct {
 	key       poolKey
 	transport *http.Transport
+	direct    *direct
 	// protocolResets counts the HTTP/2 streams that receivers reset with PROTOCOL_ERROR; see replay.
 	protocolResets atomic.Uint64
 	// users are the endpoints that send over it; Client.mu guards them.
@@ -126,6 +127,7 @@ func (c *Client) drop(p *pool) {
 		p.expiry.Stop()
 	}
 	p.transport.CloseIdleConnections()
+	p.direct.close()
 }
 
 // expire drops the pool of a Service at the end of its life. The next request makes a new one.
@@ -148,6 +150,7 @@ func (c *Client) newPool(spec poolSpec) (*pool, error) {
 	}
 	p := &pool{key: spec.poolKey, users: make(map[delivery.Name]struct{})}
 	d := &dialer{client: c, key: spec.poolKey, tls: config}
+	p.direct = &direct{client: c, dial: d.dial}
 	p.transport = &http.Transport{
 		DialContext:            d.dial,
 		DialTLSContext:         d.dialTLS,

@@ -4,6 +4,7 @@
 package httpsend_test
 
 import (
+	"bytes"
 	"crypto/tls"
 	"fmt"
 	"io"
@@ -29,7 +30,10 @@ func idempotent(e *delivery.Endpoint) *delivery.Request {
 
 const noContent = "HTTP/1.1 204 No Content\r\n\r\n"
 
-func TestSend_IdempotencyHeadersArrive(t *testing.T) {
+func TestSend_IdempotencyHeadersArrive(t *testing.T) { eachWay(t, idempotencyHeadersArrive) }
+
+func idempotencyHeadersArrive(t *testing.T, newClient maker) {
+	t.Helper()
 	t.Parallel()
 	r := newReceiver(t, nil)
 	wantDelivered(t, newClient(t, httpsend.Options{}).Send(t.Context(), idempotent(endpoint(t, r.URL))))
@@ -40,6 +44,11 @@ func TestSend_IdempotencyHeadersArrive(t *testing.T) {
 }
 
 func TestSend_RequestThatMayHaveArrivedIsNotRepeated(t *testing.T) {
+	eachWay(t, requestThatMayHaveArrivedIsNotRepeated)
+}
+
+func requestThatMayHaveArrivedIsNotRepeated(t *testing.T, newClient maker) {
+	t.Helper()
 	t.Parallel()
 	// The second request over a connection is read, and the connection closed without an answer.
 	for name, make := range map[string]func(*delivery.Endpoint) *delivery.Request{"plain": post, "with idempotency keys": idempotent} {
@@ -69,29 +78,40 @@ func TestSend_RequestThatMayHaveArrivedIsNotRepeated(t *testing.T) {
 
 func TestSend_IdleConnectionsThatClosedAreNoFailure(t *testing.T) {
 	t.Parallel()
-	// Each connection is closed after its first answer, without saying so beforehand. The next request
-	// is sent when the end has arrived.
-	closed := make(chan struct{})
-	rawURL := rawServer(t, func(_ int, conn net.Conn) {
-		if readRequest(conn) != nil {
-			return
-		}
-		if _, err := conn.Write([]byte(noContent)); err != nil {
-			return
-		}
-		if err := conn.(*net.TCPConn).CloseWrite(); err != nil {
-			t.Error(err)
-		}
-		// The client's end comes when it has noticed.
-		if _, err := io.Copy(io.Discard, conn); err != nil {
-			t.Error(err)
-		}
-		closed <- struct{}{}
-	})
-	c := newClient(t, httpsend.Options{})
-	for range 20 {
-		wantDelivered(t, send(t, c, endpoint(t, rawURL)))
-		<-closed
+	// Each connection is closed after its first answer, without saying so beforehand. The next request is sent when the end
+	// has arrived: a transport answers it with its own, and what is posted directly meets it when the connection would be used.
+	for name, size := range map[string]int{"posted directly": 100, "over a transport": 17 << 10} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			closed := make(chan struct{}, 2)
+			rawURL := rawServer(t, func(_ int, conn net.Conn) {
+				if readRequest(conn) != nil {
+					return
+				}
+				if _, err := conn.Write([]byte(noContent)); err != nil {
+					return
+				}
+				if err := conn.(*net.TCPConn).CloseWrite(); err != nil {
+					t.Error(err)
+				}
+				if size < 1<<10 {
+					closed <- struct{}{}
+				}
+				if _, err := io.Copy(io.Discard, conn); err != nil {
+					t.Error(err)
+				}
+				if size > 1<<10 {
+					closed <- struct{}{}
+				}
+			})
+			c := newClient(t, httpsend.Options{})
+			for range 20 {
+				request := post(endpoint(t, rawURL))
+				request.Body = append(bytes.Repeat([]byte("x"), size), request.Body...)
+				wantDelivered(t, c.Send(t.Context(), request))
+				<-closed
+			}
+		})
 	}
 }
 
@@ -179,6 +199,11 @@ func (s *streamServer) serve(conn net.Conn) {
 }
 
 func TestSend_ConcurrentRequestsWhileConnectionsClose(t *testing.T) {
+	eachWay(t, concurrentRequestsWhileConnectionsClose)
+}
+
+func concurrentRequestsWhileConnectionsClose(t *testing.T, newClient maker) {
+	t.Helper()
 	t.Parallel()
 	// A receiver that announces the end of every third connection loses nothing.
 	var n atomic.Int32

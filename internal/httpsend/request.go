@@ -16,8 +16,7 @@ import (
 // request makes the HTTP request of one attempt.
 func (t *target) request(ctx context.Context, r *delivery.Request, authorization string) *http.Request {
 	req := t.template.WithContext(ctx)
-	req.Header = r.Header
-	t.complete(req.Header, authorization)
+	req.Header = t.complete(r.Header, authorization)
 	req.ContentLength = int64(len(r.Body))
 	req.Body = http.NoBody
 	if len(r.Body) > 0 {
@@ -31,8 +30,8 @@ func (t *target) request(ctx context.Context, r *delivery.Request, authorization
 // repeating are the headers that make net/http repeat a POST that may have arrived.
 var repeating = [...]string{"Idempotency-Key", "X-Idempotency-Key"}
 
-// complete adds to the request's header what the transport sends.
-func (t *target) complete(h http.Header, authorization string) {
+// complete adds what this side says to the request's header, and returns it.
+func (t *target) complete(h http.Header, authorization string) http.Header {
 	for _, name := range repeating {
 		if values, ok := h[name]; ok {
 			// net/http looks for exactly these spellings, and names have no case on the wire: another spelling says the
@@ -45,6 +44,7 @@ func (t *target) complete(h http.Header, authorization string) {
 	if authorization != "" {
 		h["Authorization"] = []string{authorization}
 	}
+	return h
 }
 
 // replay gives net/http the body again where it may send a request once more. It asks only when the
@@ -59,9 +59,17 @@ type replay struct {
 	resets uint64
 }
 
-// open returns a reader of the body. It must be of a type that net/http knows to be in memory, or the
-// header goes out in a packet of its own.
-func (p *replay) open() io.ReadCloser { return io.NopCloser(bytes.NewReader(p.body)) }
+// open returns a reader of the body.
+func (p *replay) open() io.ReadCloser { return inMemory(p.body) }
+
+// inMemory returns a reader of a body, of a type that net/http knows to be in memory: the header would go out in a packet
+// of its own with another.
+func inMemory(body []byte) io.ReadCloser {
+	if len(body) == 0 {
+		return http.NoBody
+	}
+	return io.NopCloser(bytes.NewReader(body))
+}
 
 // again is the request's GetBody.
 func (p *replay) again() (io.ReadCloser, error) {

@@ -17,6 +17,8 @@ import (
 type target struct {
 	endpoint *delivery.Endpoint
 	pool     *pool
+	// address is the host and port that requests are posted to directly; empty when none are.
+	address string
 	// template is the request without header, body and context.
 	template  *http.Request
 	userAgent []string
@@ -81,6 +83,7 @@ func (c *Client) newTarget(e *delivery.Endpoint) (*target, error) {
 	if err := c.prepareAuth(t); err != nil {
 		return nil, err
 	}
+	t.address = directAddress(e.URL, p)
 	t.shortest = shortestSecret(e.Redact, t.static)
 	return t, nil
 }
