@@ -4,6 +4,8 @@
 package dispatcher
 
 import (
+	"errors"
+	"io"
 	"net/http"
 	"testing"
 	"time"
@@ -167,5 +169,16 @@ func TestDispatcher_CrashLosesNothing(t *testing.T) {
 	})
 	if distinct, _ := r.distinct(); distinct != s.accepted {
 		t.Errorf("%d deliveries, want %d", distinct, s.accepted)
+	}
+}
+
+func TestDispatcher_SaysWhyItFailedForGood(t *testing.T) {
+	s := start(t, nil)
+	s.d.fail(io.ErrUnexpectedEOF)
+	if err := s.d.Failure(t.Context()); !errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Errorf("failure is %v, want %v", err, io.ErrUnexpectedEOF)
+	}
+	if s.d.Accepting() == nil || s.d.Ready() == nil {
+		t.Error("takes events, or is ready, after it failed")
 	}
 }

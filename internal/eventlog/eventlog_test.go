@@ -38,6 +38,18 @@ func open(t *testing.T, o eventlog.Options) *eventlog.Log {
 	return l
 }
 
+// eventually tries until it succeeds.
+func eventually(t *testing.T, what string, try func() error) {
+	t.Helper()
+	var err error
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); {
+		if err = try(); err == nil {
+			return
+		}
+	}
+	t.Fatalf("%s: %v", what, err)
+}
+
 func TestLog_ReadsEventsInOrderFromASequence(t *testing.T) {
 	l := open(t, eventlog.Options{Dir: t.TempDir()})
 	var records [][]byte
