@@ -39,6 +39,7 @@ func Run(ctx context.Context, o RunOptions) error {
 	defer fail(nil)
 	p.fail = fail
 	p.start(&p.probes, func() error { return p.healthServer.serve(p.health.handler()) })
+	p.start(&p.serving, func() error { return p.ingestServer.serve(&p.front) })
 	if err := p.open(running); err != nil {
 		return unless(ctx, err)
 	}
@@ -85,7 +86,7 @@ func (p *process) work(ctx context.Context) {
 	p.start(&p.routing, func() error { return p.core.Failure(ctx) })
 	p.start(&p.routing, func() error { return p.types.watch(ctx) })
 	p.start(&p.serving, func() error { return p.watchSources(ctx) })
-	p.start(&p.serving, func() error { return p.ingestServer.serve(routes(p.ingest, p.api, p.typesAPI)) })
+	p.front.open(routes(p.ingest, p.api, p.typesAPI))
 	p.start(&p.probes, func() error { return p.metricsServer.serve(metricsHandler(&p.o, p.registry, p.doors)) })
 }
 

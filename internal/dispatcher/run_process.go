@@ -36,6 +36,7 @@ type process struct {
 	registry *prometheus.Registry
 	doors    doors
 	health   health
+	front    front
 
 	ingestServer, healthServer, metricsServer *listener
 
@@ -107,6 +108,7 @@ func (p *process) closeSockets() {
 	for _, l := range []*listener{p.ingestServer, p.metricsServer, p.healthServer} {
 		within(0, l.stop)
 	}
+	p.serving.Wait()
 	p.probes.Wait()
 }
 

@@ -11,9 +11,11 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/posthorn-dev/posthorn/internal/ingest"
+	"github.com/posthorn-dev/posthorn/internal/problem"
 )
 
 // listener is an HTTP server with the socket that it serves. The socket is open from the start, so
@@ -78,6 +80,23 @@ func (l *listener) stop(ctx context.Context) {
 		_ = l.server.Close() // there is nothing left to do about a connection that does not close
 	}
 	_ = l.socket.Close() // closed already, unless it was never served
+}
+
+// front answers requests from the start of the process. Until it is opened it says that they come too early: a start may
+// have to wait for another process, or for room on the file system.
+type front struct{ behind atomic.Pointer[http.Handler] }
+
+// open has a handler answer from now on.
+func (f *front) open(h http.Handler) { f.behind.Store(&h) }
+
+// ServeHTTP is http.Handler's.
+func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if h := f.behind.Load(); h != nil {
+		(*h).ServeHTTP(w, r)
+		return
+	}
+	problem.Unavailable.New("The dispatcher is starting: its event log is being opened; nothing was lost. Try again.").
+		After(time.Second).ServeHTTP(w, r)
 }
 
 // certificateOf returns the configuration of TLS with a certificate that is read again when it

@@ -16,6 +16,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/posthorn-dev/posthorn/internal/config"
+	"github.com/posthorn-dev/posthorn/internal/problem"
 	"github.com/posthorn-dev/posthorn/internal/retry"
 )
 
@@ -94,5 +95,27 @@ func TestHealth_SaysWhyItIsNotReady(t *testing.T) {
 	h.watch(func() error { return nil })
 	if code, body := ask(); code != http.StatusOK || body != "ok" {
 		t.Errorf("in between: got %d %q", code, body)
+	}
+}
+
+func TestFront_RefusesRequestsUntilItIsOpened(t *testing.T) {
+	t.Parallel()
+	var f front
+	ask := func() *http.Response {
+		w := httptest.NewRecorder()
+		f.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/v1/namespaces/team-a/events", http.NoBody))
+		return w.Result()
+	}
+	answer := ask()
+	defer func() { _ = answer.Body.Close() }()
+	if answer.StatusCode != http.StatusServiceUnavailable || answer.Header.Get("Retry-After") != "1" ||
+		answer.Header.Get("Content-Type") != problem.ContentType {
+		t.Errorf("at the start: got %s, %v", answer.Status, answer.Header)
+	}
+	f.open(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) }))
+	answer = ask()
+	defer func() { _ = answer.Body.Close() }()
+	if answer.StatusCode != http.StatusTeapot {
+		t.Errorf("afterwards: got %s", answer.Status)
 	}
 }

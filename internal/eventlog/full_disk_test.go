@@ -6,11 +6,15 @@
 package eventlog_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"path/filepath"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/posthorn-dev/posthorn/internal/eventlog"
 	"github.com/posthorn-dev/posthorn/internal/testkit/smalldisk"
@@ -85,5 +89,42 @@ func goesOnWhenThereIsRoomAgain(t *testing.T, d smalldisk.Disk) {
 		if want := fmt.Sprintf("event %d", i+1); m.Seq != seq || string(m.Data) != want {
 			t.Fatalf("read %d %q, want %d %q", m.Seq, m.Data, seq, want)
 		}
+	}
+}
+
+func TestOpen_WaitsForRoomOnAFullFileSystem(t *testing.T) {
+	smalldisk.Run(t, 64<<20, waitsForRoom)
+}
+
+func waitsForRoom(t *testing.T, d smalldisk.Disk) {
+	t.Helper()
+	o := eventlog.Options{Dir: filepath.Join(d.Dir, "data"), Logger: slog.New(slog.DiscardHandler)}
+	l, err := eventlog.Open(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = l.Append(t.Context(), "team-a", [][]byte{[]byte("event")})
+	l.Close()
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.Fill(t)
+	brief, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	if l, err := eventlog.Open(brief, o); !errors.Is(err, eventlog.ErrFull) {
+		if l != nil {
+			l.Close()
+		}
+		t.Fatalf("opened a log without room: %v", err)
+	}
+	room := time.AfterFunc(time.Second, func() { d.Empty(t) }) // it is waited for by then
+	defer room.Stop()
+	l = open(t, o)
+	var found []string
+	if _, err := l.RecentEvents(t.Context(), 0, time.Time{}, 10, func(m eventlog.Message) { found = append(found, string(m.Data)) }); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"event"}, found); diff != "" {
+		t.Error(diff)
 	}
 }

@@ -5,6 +5,7 @@ package eventlog
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -72,7 +73,8 @@ type Log struct {
 }
 
 // Open starts the embedded engine in o.Dir and makes sure that its streams are there. Where another process has the
-// directory open, it waits until that has ended, or ctx.
+// directory open, it waits until that has ended, or ctx; where the engine cannot start on a file system without room,
+// until there is some.
 func Open(ctx context.Context, o Options) (*Log, error) {
 	if o.Logger == nil {
 		o.Logger = slog.Default()
@@ -98,23 +100,44 @@ func Open(ctx context.Context, o Options) (*Log, error) {
 	if err != nil {
 		return nil, err
 	}
-	e, err := startEngine(o)
-	if err != nil {
+	l := &Log{opts: o, lock: held, closed: make(chan struct{})}
+	if err := l.openWithRoom(ctx); err != nil {
 		_ = held.Close() // nothing was written to it
-		return nil, err
-	}
-	l := &Log{opts: o, lock: held, engine: e, closed: make(chan struct{})}
-	if err := l.open(ctx); err != nil {
-		l.Close()
 		return nil, err
 	}
 	l.watching.Go(l.watch)
 	return l, nil
 }
 
-// open connects and creates the streams.
+// openWithRoom opens the log, and tries again while the file system has no room to do so.
+func (l *Log) openWithRoom(ctx context.Context) error {
+	for waits := false; ; waits = true {
+		err := l.open(ctx)
+		if err == nil {
+			return nil
+		}
+		l.disconnect()
+		short := l.room()
+		if !errors.Is(short, ErrFull) {
+			return err
+		}
+		if !waits {
+			l.opts.Logger.Error("Event log cannot be opened without room, waiting for it", "error", err)
+		}
+		select {
+		case <-time.After(watchInterval):
+		case <-ctx.Done():
+			return fmt.Errorf("wait for room: %w: %w", short, err)
+		}
+	}
+}
+
+// open starts the engine, connects and creates the streams. What it began when it fails, disconnect ends.
 func (l *Log) open(ctx context.Context) error {
 	var err error
+	if l.engine, err = startEngine(l.opts); err != nil {
+		return err
+	}
 	if l.producer, err = l.client("posthorn-producer"); err != nil {
 		return err
 	}
@@ -153,11 +176,19 @@ const publishTimeout = 5 * time.Second
 func (l *Log) Close() {
 	l.closeOnce.Do(func() { close(l.closed) })
 	l.watching.Wait()
+	l.disconnect()
+	_ = l.lock.Close() // nothing was written to it
+}
+
+// disconnect ends what open began.
+func (l *Log) disconnect() {
 	for _, c := range l.conns {
 		c.Close()
 	}
-	l.engine.close()
-	_ = l.lock.Close() // nothing was written to it
+	l.conns = nil
+	if l.engine != nil {
+		l.engine.close()
+	}
 }
 
 // MaxBytes is what all streams together may take.
