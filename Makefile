@@ -112,10 +112,10 @@ crash: controlplane ## Kill the dispatcher 20 times under 20,000 events, and cou
 		go test ./test/chaos/ -count=1 -v -timeout=6h -run '^(TestCrash|TestStop|TestOperator)_'
 
 .PHONY: chaos
-chaos: controlplane ## Bad neighbours, an API server that is gone for a minute, power losses, backups and sources, at length.
+chaos: controlplane ## Bad neighbours, an API server that is gone for a minute, full disks, power losses, backups and sources, at length.
 	KUBEBUILDER_ASSETS="$$(hack/controlplane.sh)" OUTAGE_SECONDS="$${OUTAGE_SECONDS:-60}" \
 		NEIGHBOUR_EVENTS="$${NEIGHBOUR_EVENTS:-500}" SOURCE_KILLS="$${SOURCE_KILLS:-20}" HANDOVERS="$${HANDOVERS:-10}" \
-		go test ./test/chaos/ -count=1 -v -timeout=1h -run '^(TestNeighbours|TestOutage|TestPowerLoss|TestBackup|TestSources)_'
+		go test ./test/chaos/ -count=1 -v -timeout=1h -run '^(TestNeighbours|TestOutage|TestFullDisk|TestPowerLoss|TestBackup|TestSources)_'
 
 .PHONY: bench
 bench: controlplane ## Measure speed and memory in one table; BENCH=drain,flow chooses, BENCH_JSON=FILE writes the figures too.

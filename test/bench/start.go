@@ -50,7 +50,7 @@ func (t *tenant) postOne(ctx context.Context, d *platform.Dispatcher) error {
 	p := platform.Producer{Address: d.Ingest, Namespace: t.namespace, Token: t.token}
 	one := platform.Event{ID: "e" + strings.Repeat("0", 9), Type: "com.example.bench", Data: json.RawMessage(`{"total":1}`)}
 	for {
-		if status, err := p.Try(ctx, one); err == nil && status == http.StatusAccepted {
+		if answer, err := p.Try(ctx, one); err == nil && answer.Status == http.StatusAccepted {
 			return nil
 		}
 		select {

@@ -40,33 +40,39 @@ func (p *Producer) Post(ctx context.Context, events ...Event) (requests int, err
 	body, kind := encode(events)
 	for {
 		requests++
-		code, answer, err := p.once(ctx, body, kind)
+		answer, err := p.once(ctx, body, kind)
 		switch {
-		case err == nil && code == http.StatusAccepted:
+		case err == nil && answer.Status == http.StatusAccepted:
 			return requests, nil
-		case err == nil && code != http.StatusServiceUnavailable && code != http.StatusTooManyRequests:
-			return requests, fmt.Errorf("post events: status %d: %s", code, answer)
+		case err == nil && answer.Status != http.StatusServiceUnavailable && answer.Status != http.StatusTooManyRequests:
+			return requests, fmt.Errorf("post events: status %d: %s", answer.Status, answer.Body)
 		}
 		select {
 		case <-time.After(retryPause):
 		case <-ctx.Done():
-			return requests, fmt.Errorf("post events: %w, last: status %d, error %w", ctx.Err(), code, err)
+			return requests, fmt.Errorf("post events: %w, last: status %d, error %w", ctx.Err(), answer.Status, err)
 		}
 	}
 }
 
-// Try posts events in one request, and returns the status of the answer.
-func (p *Producer) Try(ctx context.Context, events ...Event) (status int, err error) {
-	body, kind := encode(events)
-	status, _, err = p.once(ctx, body, kind)
-	return status, err
+// Answer is what a producer is told.
+type Answer struct {
+	Status int
+	Header http.Header
+	Body   []byte
 }
 
-func (p *Producer) once(ctx context.Context, body []byte, kind string) (status int, answer string, err error) {
+// Try posts events in one request, whatever the answer.
+func (p *Producer) Try(ctx context.Context, events ...Event) (Answer, error) {
+	body, kind := encode(events)
+	return p.once(ctx, body, kind)
+}
+
+func (p *Producer) once(ctx context.Context, body []byte, kind string) (Answer, error) {
 	url := "http://" + p.Address + "/v1/namespaces/" + p.Namespace + "/events"
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
 	if err != nil {
-		return 0, "", fmt.Errorf("make request: %w", err)
+		return Answer{}, fmt.Errorf("make request: %w", err)
 	}
 	request.Header.Set("Content-Type", kind)
 	request.Header.Set("Authorization", "Bearer "+p.Token)
@@ -76,14 +82,14 @@ func (p *Producer) once(ctx context.Context, body []byte, kind string) (status i
 	}
 	response, err := c.Do(request)
 	if err != nil {
-		return 0, "", fmt.Errorf("post: %w", err)
+		return Answer{}, fmt.Errorf("post: %w", err)
 	}
 	defer response.Body.Close()
 	said, err := io.ReadAll(response.Body)
 	if err != nil {
-		return 0, "", fmt.Errorf("read answer: %w", err)
+		return Answer{}, fmt.Errorf("read answer: %w", err)
 	}
-	return response.StatusCode, string(said), nil
+	return Answer{response.StatusCode, response.Header, said}, nil
 }
 
 // encode writes one event as a structured CloudEvent, and several as a batch.

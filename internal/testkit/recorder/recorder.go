@@ -7,6 +7,7 @@
 package recorder
 
 import (
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -27,6 +28,8 @@ type Request struct {
 	Endpoint string
 	// ID is the request's webhook-id, and Event the id of the CloudEvent in its body.
 	ID, Event string
+	// DataSum is the SHA-256 of the event's data, as it stands in the body.
+	DataSum [sha256.Size]byte
 	// Began is when the request had been read, and Ended when its answer was written; zero until then.
 	Began, Ended time.Time
 	// Status is the status of the answer; 0 until it is decided.
@@ -143,11 +146,14 @@ func (r *Recorder) serve(w http.ResponseWriter, q *http.Request) {
 		return // broken off while it was sent
 	}
 	got := &Request{Endpoint: strings.Trim(q.URL.Path, "/"), ID: q.Header.Get("Webhook-Id"), Began: time.Now()}
-	var parsed struct{ ID string }
+	var parsed struct {
+		ID   string
+		Data json.RawMessage
+	}
 	if err := json.Unmarshal(body, &parsed); err != nil {
 		got.Verified = fmt.Errorf("parse body: %w", err)
 	}
-	got.Event = parsed.ID
+	got.Event, got.DataSum = parsed.ID, sha256.Sum256(parsed.Data)
 	answer, n := r.begin(got)
 	if key := r.key(got.Endpoint); key != nil {
 		if err := key.Verify(body, q.Header); err != nil {
