@@ -40,11 +40,11 @@ func TestFullDisk_GoesOnWhenThereIsRoom(t *testing.T) {
 		ctx := within(t, 4*time.Minute)
 		h := newHarbour(ctx, t, disk)
 		h.post(ctx, t, 20)
-		var posting sync.WaitGroup
-		posting.Go(func() { h.postUntil(ctx, t, 50) })
+		refused := make(chan error, 1)
+		go func() { refused <- h.postUntil(ctx, 50) }()
 		h.awaitAccepted(ctx, t, 300)
 		disk.Fill(t)
-		posting.Wait()
+		must(t, <-refused)
 		h.checkRefused(ctx, t)
 		t.Logf("filled in the middle of a stream: %s", h)
 
@@ -64,7 +64,7 @@ func TestFullDisk_KilledLosesNothing(t *testing.T) {
 	smalldisk.Run(t, diskSize, func(t *testing.T, disk smalldisk.Disk) {
 		ctx := within(t, 4*time.Minute)
 		h := newHarbour(ctx, t, disk)
-		h.postUntil(ctx, t, 10)
+		must(t, h.postUntil(ctx, 10))
 		t.Logf("filled by events alone: %s", h)
 		disk.Fill(t)
 		h.checkRefused(ctx, t)
@@ -135,18 +135,19 @@ func cargoes(from, n int) []platform.Event {
 	return events
 }
 
-// try posts so many new events in one request, and returns the answer.
-func (h *harbour) try(ctx context.Context, t *testing.T, n int) platform.Answer {
-	t.Helper()
+// try posts so many new events in one request, and returns the answer: that they are accepted, or 503.
+func (h *harbour) try(ctx context.Context, n int) (platform.Answer, error) {
 	h.mu.Lock()
 	from := h.next
 	h.next += n
 	h.mu.Unlock()
 	answer, err := h.producer.Try(ctx, cargoes(from, n)...)
-	must(t, err)
+	if err != nil {
+		return answer, err
+	}
 	ok := answer.Status == http.StatusAccepted
 	if !ok && answer.Status != http.StatusServiceUnavailable {
-		t.Fatalf("events are answered %d: %s", answer.Status, answer.Body)
+		return answer, fmt.Errorf("events are answered %d: %s", answer.Status, answer.Body)
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -158,23 +159,25 @@ func (h *harbour) try(ctx context.Context, t *testing.T, n int) platform.Answer 
 	} else {
 		h.refused++
 	}
-	return answer
+	return answer, nil
 }
 
 // postUntil posts events one by one and in batches until so many requests in a row were refused.
-func (h *harbour) postUntil(ctx context.Context, t *testing.T, refused int) {
-	t.Helper()
+func (h *harbour) postUntil(ctx context.Context, refused int) error {
 	for row, i := 0, 0; row < refused; i++ {
 		n := 1
 		if i%2 == 1 {
 			n = diskBatch
 		}
-		if h.try(ctx, t, n).Status == http.StatusAccepted {
+		answer, err := h.try(ctx, n)
+		if err != nil {
+			return err
+		}
+		if row++; answer.Status == http.StatusAccepted {
 			row = 0
-		} else {
-			row++
 		}
 	}
+	return nil
 }
 
 // post has n new events accepted, in batches.
@@ -235,12 +238,13 @@ func (h *harbour) String() string {
 func (h *harbour) checkRefused(ctx context.Context, t *testing.T) {
 	t.Helper()
 	for _, n := range []int{1, diskBatch} {
-		answer := h.try(ctx, t, n)
+		answer, err := h.try(ctx, n)
+		must(t, err)
 		var said struct {
 			Type, Title, Detail string
 			Status              int
 		}
-		err := json.Unmarshal(answer.Body, &said)
+		err = json.Unmarshal(answer.Body, &said)
 		if answer.Status != http.StatusServiceUnavailable || err != nil || said.Status != answer.Status ||
 			said.Type != "https://posthorn.dev/problems/unavailable" || said.Title == "" || said.Detail == "" {
 			t.Errorf("%d events on a full disk are answered %d: %s", n, answer.Status, answer.Body)
