@@ -67,29 +67,41 @@ func TestStreams_LeaveRoomForOutcomes(t *testing.T) {
 			if math.Abs(float64(events.MaxBytes)-0.6*limit) > 1 {
 				t.Errorf("events may take %d bytes of %v, want 60 %%", events.MaxBytes, limit)
 			}
-			if events.Discard != jetstream.DiscardNew || events.MaxAge != 0 || events.MaxMsgs > 0 || events.MaxMsgsPerSubject > 0 {
-				t.Errorf("events are evicted: %+v", events)
-			}
 		})
 	}
 }
 
-func TestStreams_KeepWhatIsNotSettled(t *testing.T) {
+func TestStreams_AreBoundedByDefault(t *testing.T) {
+	const none = -1
+	type bounds struct {
+		age                 time.Duration
+		bytes, number, each int64
+		full                jetstream.DiscardPolicy
+	}
 	l, _ := opened(t, Options{})
-	for name, s := range map[string]jetstream.Stream{"waiting deliveries": l.waiting, "attempts": l.attempts, "state": l.state} {
-		if c := configOf(t, l, s); c.MaxAge != 0 || c.MaxBytes > 0 || c.MaxMsgs > 0 {
-			t.Errorf("%s are evicted: %+v", name, c)
+	events := configOf(t, l, l.events).MaxBytes // which TestStreams_LeaveRoomForOutcomes looks at
+	for stream, want := range map[jetstream.Stream]bounds{
+		l.events:      {0, events, none, none, jetstream.DiscardNew},
+		l.waiting:     {0, none, none, none, jetstream.DiscardOld},
+		l.deadLetters: {30 * 24 * time.Hour, none, none, none, jetstream.DiscardOld},
+		l.attempts:    {0, none, none, none, jetstream.DiscardOld},
+		l.keys:        {24 * time.Hour, none, 100_000, 1, jetstream.DiscardOld},
+		l.state:       {0, none, none, 1, jetstream.DiscardOld},
+		l.objects:     {0, none, none, 1, jetstream.DiscardOld},
+	} {
+		c := configOf(t, l, stream)
+		if got := (bounds{c.MaxAge, c.MaxBytes, c.MaxMsgs, c.MaxMsgsPerSubject, c.Discard}); got != want {
+			t.Errorf("%s: got %+v, want %+v", c.Name, got, want)
 		}
 	}
 }
 
-func TestStreams_KeepDeadLetters(t *testing.T) {
+func TestStreams_KeepDeadLettersAsConfigured(t *testing.T) {
 	tests := map[string]struct {
 		options   Options
 		wantAge   time.Duration
 		wantBytes int64
 	}{
-		"for 30 days by default":    {Options{}, 30 * 24 * time.Hour, -1},
 		"for as long as configured": {Options{DeadLetterAge: time.Hour}, time.Hour, -1},
 		"as many as configured":     {Options{DeadLetterBytes: 1 << 20}, 30 * 24 * time.Hour, 1 << 20},
 	}
