@@ -11,6 +11,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"os/exec"
 	"regexp"
@@ -39,13 +40,22 @@ type deliveryLog struct {
 // forwarded is what kubectl port-forward prints when it listens.
 var forwarded = regexp.MustCompile(`^Forwarding from (127\.0\.0\.1:[0-9]+) `)
 
-// openLog forwards a port of this machine to ingest until the spec ends, and asks there with the token.
+// openLog asks there with the token until the spec ends.
 func openLog(ctx context.Context, token string) deliveryLog {
+	GinkgoHelper()
+	client, address := forward(ctx, "posthorn", 443)
+	return deliveryLog{url: "https://" + address, token: token, client: client}
+}
+
+// forward forwards a port of this machine to a Service's port until the spec ends. It returns the address, and a client
+// that knows the dispatcher by its certificate.
+func forward(ctx context.Context, service string, port int) (client *http.Client, address string) {
 	GinkgoHelper()
 	pool := x509.NewCertPool()
 	Expect(pool.AppendCertsFromPEM([]byte(authority(ctx)))).To(BeTrue(), "the certificate authority of ingest")
 
-	command := exec.CommandContext(ctx, "kubectl", "port-forward", "service/posthorn", ":443", "--address=127.0.0.1", "--namespace", system)
+	command := exec.CommandContext(ctx, "kubectl", "port-forward", "service/"+service, fmt.Sprintf(":%d", port),
+		"--address=127.0.0.1", "--namespace", system)
 	command.Stderr = GinkgoWriter
 	stdout, err := command.StdoutPipe()
 	Expect(err).NotTo(HaveOccurred())
@@ -58,12 +68,9 @@ func openLog(ctx context.Context, token string) deliveryLog {
 	Expect(lines.Scan()).To(BeTrue(), "kubectl port-forward printed nothing")
 	match := forwarded.FindStringSubmatch(lines.Text())
 	Expect(match).NotTo(BeNil(), lines.Text())
-	return deliveryLog{
-		url: "https://" + match[1], token: token,
-		client: &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{
-			RootCAs: pool, ServerName: "posthorn." + system + ".svc", MinVersion: tls.VersionTLS12,
-		}}},
-	}
+	return &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{
+		RootCAs: pool, ServerName: "posthorn." + system + ".svc", MinVersion: tls.VersionTLS12,
+	}}}, match[1]
 }
 
 // get returns the status of the answer, and reads its body unless into is nil.

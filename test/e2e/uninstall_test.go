@@ -55,6 +55,7 @@ func leavesAndComesBack() {
 	}, withTimeout)
 
 	restoresABackup()
+	accountsForAll()
 
 	It("leaves nothing behind when it is told so", func(ctx SpecContext) {
 		// This goes back to the chart's own claim.
