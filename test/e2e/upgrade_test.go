@@ -7,6 +7,8 @@ package e2e_test
 
 import (
 	"context"
+	"encoding/json"
+	"strconv"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -25,14 +27,19 @@ func upgrade(ctx context.Context, arguments ...string) {
 
 // takesNewValues upgrades the release while events flow.
 func takesNewValues() {
+	var revision, timeout string
+
 	It("takes changed values by helm upgrade, while events flow", func(ctx SpecContext) {
 		before := settle(ctx)
+		revision = currentRevision(ctx)
+		var err error
+		timeout, err = defaultTimeout(ctx)
+		Expect(err).NotTo(HaveOccurred())
+		Expect(timeout).NotTo(Or(BeEmpty(), Equal("7s")))
 		produce(ctx, fast)
 		flow(ctx, 50)
 		upgrade(ctx, "--set", "config.defaults.timeout=7s")
-		Eventually(func(ctx context.Context) (string, error) {
-			return run(ctx, "kubectl", "get", "webhookendpoint", "orders", "--namespace", shop, "--output=jsonpath={.status.effective.timeout}")
-		}).WithContext(ctx).Should(Equal("7s"))
+		Eventually(defaultTimeout).WithContext(ctx).Should(Equal("7s"))
 		flow(ctx, 50)
 		total := settle(ctx).minus(before)
 		Expect(total.duplicates).To(BeZero())
@@ -45,4 +52,34 @@ func takesNewValues() {
 		Expect(dispatcherPod(ctx).UID).To(Equal(old), "the pod, which nothing gave a reason to replace")
 		seen.note("helm upgrade with the same values: no pod was replaced")
 	}, withTimeout)
+
+	It("takes the values before by helm rollback, while events flow", func(ctx SpecContext) {
+		before := settle(ctx)
+		produce(ctx, fast)
+		flow(ctx, 50)
+		_, err := run(ctx, "helm", "rollback", release, revision, "--namespace", system, "--wait")
+		Expect(err).NotTo(HaveOccurred())
+		Eventually(defaultTimeout).WithContext(ctx).Should(Equal(timeout))
+		kubectl(ctx, "wait", "webhookendpoint/orders", "--namespace", shop, "--for=condition=Ready", "--timeout="+patience.String())
+		flow(ctx, 50)
+		total := settle(ctx).minus(before)
+		Expect(total.duplicates).To(BeZero())
+		seen.note("helm rollback to the revision before, whose default timeout the endpoints show again: %s", total)
+	}, withTimeout)
+}
+
+// currentRevision is the number of the release's last revision.
+func currentRevision(ctx context.Context) string {
+	GinkgoHelper()
+	out, err := run(ctx, "helm", "status", release, "--namespace", system, "--output=json")
+	Expect(err).NotTo(HaveOccurred())
+	var status struct{ Version int }
+	Expect(json.Unmarshal([]byte(out), &status)).To(Succeed())
+	Expect(status.Version).To(BeNumerically(">=", 1))
+	return strconv.Itoa(status.Version)
+}
+
+// defaultTimeout is the timeout of the shop's endpoint, which has none of its own.
+func defaultTimeout(ctx context.Context) (string, error) {
+	return run(ctx, "kubectl", "get", "webhookendpoint", "orders", "--namespace", shop, "--output=jsonpath={.status.effective.timeout}")
 }
