@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"strings"
 	"testing"
@@ -342,39 +341,31 @@ func TestCounters_AreReadAsTheyWereStored(t *testing.T) {
 	s.send("team-a", 1)
 	s.delivered(1)
 	s.down()
-	recovered := func() *Dispatcher {
-		d, err := New(Options{Log: s.log, Sender: s.client, Reporter: s.reports, Logger: slog.New(slog.DiscardHandler)})
-		if err != nil {
-			t.Fatal(err)
-		}
-		d.interrupt()
-		d.abort()
-		if _, err := d.recover(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		return d
-	}
 	s.openLog(func() {
 		_, last, err := s.log.FlushRange(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
-		d := recovered()
-		if flush, changed := d.changedFigures(0); flush != last || len(changed) != 0 {
-			t.Errorf("%d figures are to be stored as of flush %d, want none as of %d: nothing has changed", len(changed), flush, last)
-		}
+		s.recovered(func(d *Dispatcher, _ *checkpoint) {
+			if flush, changed := d.changedFigures(0); flush != last || len(changed) != 0 {
+				t.Errorf("%d figures are to be stored as of flush %d, want none as of %d: nothing has changed", len(changed), flush, last)
+			}
+		})
 		if err := s.log.PutState(t.Context(), map[eventlog.StateKey][]byte{countersKey: encodeAs(markVersion, counterMark{last + 9})}); err != nil {
 			t.Fatal(err)
 		}
-		if d := recovered(); d.countersFlush != last {
-			t.Errorf("the counters are as of flush %d, want %d, the last that is there", d.countersFlush, last)
-		}
+		s.recovered(func(d *Dispatcher, _ *checkpoint) {
+			if d.countersFlush != last {
+				t.Errorf("the counters are as of flush %d, want %d, the last that is there", d.countersFlush, last)
+			}
+		})
 	})
 	s.cut("", "attempts")
 	s.openLog(func() {
-		d := recovered()
-		if x := d.subs[s.subs[0].Name]; x.figures.Delivered != 1 || x.saved != (tally{}) || d.countersFlush != 0 {
-			t.Errorf("without an attempt log the figures are %+v as of flush %d, want what was stored, and to be stored anew", x.figures, d.countersFlush)
-		}
+		s.recovered(func(d *Dispatcher, _ *checkpoint) {
+			if x := d.subs[s.subs[0].Name]; x.figures.Delivered != 1 || x.saved != (tally{}) || d.countersFlush != 0 {
+				t.Errorf("without an attempt log the figures are %+v as of flush %d, want what was stored, and to be stored anew", x.figures, d.countersFlush)
+			}
+		})
 	})
 }

@@ -5,14 +5,12 @@ package dispatcher
 
 import (
 	"fmt"
-	"log/slog"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/posthorn-dev/posthorn/internal/delivery"
 	"github.com/posthorn-dev/posthorn/internal/event"
-	"github.com/posthorn-dev/posthorn/internal/eventlog"
 )
 
 // manyLarge is how many records with largeEvent's ids are more than the largest message of the log holds.
@@ -101,22 +99,14 @@ func TestRecover_CrashBetweenTheFlushesOfWhatItFoundLosesNoEnd(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		d, err := New(Options{Log: s.log, Sender: s.client, Reporter: s.reports, Logger: slog.New(slog.DiscardHandler)})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer d.interrupt()
-		defer d.abort()
-		c, err := d.recover(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		for seq := range uint64(manyLarge) { // they are read again, and nothing of them is left to do
-			d.window.add(&entry{seq: seq + 1})
-		}
-		if !d.flush(&c) || len(d.ops) == 0 {
-			t.Fatalf("one flush left %d records, want some: %v", len(d.ops), d.failed)
-		}
+		s.recovered(func(d *Dispatcher, c *checkpoint) {
+			for seq := range uint64(manyLarge) { // they are read again, and nothing of them is left to do
+				d.window.add(&entry{seq: seq + 1})
+			}
+			if !d.flush(c) || len(d.ops) == 0 {
+				t.Fatalf("one flush left %d records, want some: %v", len(d.ops), d.failed)
+			}
+		})
 	})
 	s.up()
 	s.eventually("all of them are recorded", func() bool {
@@ -129,17 +119,6 @@ func TestRecover_CrashBetweenTheFlushesOfWhatItFoundLosesNoEnd(t *testing.T) {
 	if a := s.d.Account(); a.Matched != manyLarge || a.DeadLettered != manyLarge {
 		t.Errorf("%d deliveries matched and %d are dead-lettered, want %d", a.Matched, a.DeadLettered, manyLarge)
 	}
-}
-
-// openLog opens the log of a system that is down, without a dispatcher, for what do does with it.
-func (s *system) openLog(do func()) {
-	s.t.Helper()
-	var err error
-	if s.log, err = eventlog.Open(s.t.Context(), eventlog.Options{Dir: s.dir, Logger: slog.New(slog.DiscardHandler), MaxBytes: s.maxBytes}); err != nil {
-		s.t.Fatal(err)
-	}
-	defer s.log.Close()
-	do()
 }
 
 func TestRecordBytes_IsNoLessThanARecordTakes(t *testing.T) {

@@ -291,6 +291,33 @@ func (r *receiver) got(n int) func() bool {
 	}
 }
 
+// openLog opens the log of a system that is down, without a dispatcher, for what do does with it.
+func (s *system) openLog(do func()) {
+	s.t.Helper()
+	var err error
+	if s.log, err = eventlog.Open(s.t.Context(), eventlog.Options{Dir: s.dir, Logger: slog.New(slog.DiscardHandler), MaxBytes: s.maxBytes}); err != nil {
+		s.t.Fatal(err)
+	}
+	defer s.log.Close()
+	do()
+}
+
+// recovered hands over a dispatcher that has read the open log of the system and goes no further.
+func (s *system) recovered(look func(*Dispatcher, *checkpoint)) {
+	s.t.Helper()
+	d, err := New(Options{Log: s.log, Sender: s.client, Reporter: s.reports, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer d.interrupt()
+	defer d.abort()
+	c, err := d.recover(s.t.Context())
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	look(d, &c)
+}
+
 // status answers with a status.
 func answerStatus(code int) func(http.ResponseWriter, *http.Request, int) {
 	return func(w http.ResponseWriter, _ *http.Request, _ int) { w.WriteHeader(code) }
@@ -344,4 +371,42 @@ func (r *reports) subscription(name delivery.Name) status.SubscriptionFacts {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.subscriptions[name]
+}
+
+// factsOf are the facts of a subscription that are reported at the time, as if it had changed.
+func (s *system) factsOf(name delivery.Name, now time.Time) status.SubscriptionFacts {
+	s.t.Helper()
+	return reportedOf(s, "subscription", name, func() []status.SubscriptionFacts {
+		s.d.mu.Lock()
+		s.d.subs[name].dirty = true
+		s.d.mu.Unlock()
+		_, subscriptions := s.d.facts(now)
+		return subscriptions
+	}, func(f status.SubscriptionFacts) delivery.Name { return f.Name })
+}
+
+// endpointFactsOf are the facts of an endpoint that are reported now, as if it had changed.
+func (s *system) endpointFactsOf(name delivery.Name) status.EndpointFacts {
+	s.t.Helper()
+	return reportedOf(s, "endpoint", name, func() []status.EndpointFacts {
+		s.d.mu.Lock()
+		s.d.lanes[name].dirty = true
+		s.d.mu.Unlock()
+		endpoints, _ := s.d.facts(time.Now())
+		return endpoints
+	}, func(f status.EndpointFacts) delivery.Name { return f.Name })
+}
+
+// reportedOf are the facts of the name among those that report returns.
+func reportedOf[F any](s *system, kind string, name delivery.Name, report func() []F, nameOf func(F) delivery.Name) F {
+	s.t.Helper()
+	for range 100 { // the dispatcher may have reported the change by then
+		for _, f := range report() {
+			if nameOf(f) == name {
+				return f
+			}
+		}
+	}
+	s.t.Errorf("nothing is reported of %s %s", kind, name)
+	return *new(F)
 }

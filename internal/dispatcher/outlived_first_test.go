@@ -4,7 +4,6 @@
 package dispatcher
 
 import (
-	"log/slog"
 	"net/http"
 	"testing"
 	"time"
@@ -55,19 +54,11 @@ func TestRecover_WithoutAFlushHasTheNextRestartReadAll(t *testing.T) {
 	s := start(t, nil)
 	s.down()
 	s.openLog(func() {
-		d, err := New(Options{Log: s.log, Sender: s.client, Reporter: s.reports, Logger: slog.New(slog.DiscardHandler)})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer d.interrupt()
-		defer d.abort()
-		c, err := d.recover(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		d.madeUp = 1
-		if f, _ := d.compose(&c, []*op{{}}); f.ScanFrom != 1 {
-			t.Errorf("a restart would read from flush %d on, want all until what is obsolete is removed", f.ScanFrom)
-		}
+		s.recovered(func(d *Dispatcher, c *checkpoint) {
+			d.madeUp = 1
+			if f, _ := d.compose(c, []*op{{}}); f.ScanFrom != 1 {
+				t.Errorf("a restart would read from flush %d on, want all until what is obsolete is removed", f.ScanFrom)
+			}
+		})
 	})
 }

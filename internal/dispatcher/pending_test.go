@@ -10,26 +10,7 @@ import (
 	"time"
 
 	"github.com/posthorn-dev/posthorn/internal/delivery"
-	"github.com/posthorn-dev/posthorn/internal/status"
 )
-
-// endpointFactsOf are the facts of an endpoint that are reported now, as if it had changed.
-func (s *system) endpointFactsOf(name delivery.Name) status.EndpointFacts {
-	s.t.Helper()
-	for range 100 { // the dispatcher may have reported the change by then
-		s.d.mu.Lock()
-		s.d.lanes[name].dirty = true
-		s.d.mu.Unlock()
-		endpoints, _ := s.d.facts(time.Now())
-		for _, f := range endpoints {
-			if f.Name == name {
-				return f
-			}
-		}
-	}
-	s.t.Errorf("nothing is reported of endpoint %s", name)
-	return status.EndpointFacts{}
-}
 
 func TestOldestPending_StaysWhenTheSubscriptionAloneChanges(t *testing.T) {
 	s := start(t, nil)

@@ -9,10 +9,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/posthorn-dev/posthorn/internal/delivery"
 	"github.com/posthorn-dev/posthorn/internal/filter"
 	"github.com/posthorn-dev/posthorn/internal/routing"
-	"github.com/posthorn-dev/posthorn/internal/status"
 )
 
 // heldContext has the first who waits for the log under it wait until released, once holds is true.
@@ -56,24 +54,6 @@ func (s *system) duringStore(holds func() bool, look func()) {
 	if err := <-loaded; err != nil {
 		s.t.Fatal(err)
 	}
-}
-
-// factsOf are the facts of a subscription that are reported at the time, as if it had changed.
-func (s *system) factsOf(name delivery.Name, now time.Time) status.SubscriptionFacts {
-	s.t.Helper()
-	for range 100 { // the dispatcher may have reported the change by then
-		s.d.mu.Lock()
-		s.d.subs[name].dirty = true
-		s.d.mu.Unlock()
-		_, subscriptions := s.d.facts(now)
-		for _, f := range subscriptions {
-			if f.Name == name {
-				return f
-			}
-		}
-	}
-	s.t.Errorf("nothing is reported of subscription %s", name)
-	return status.SubscriptionFacts{}
 }
 
 func TestReport_SpeaksOfTheGenerationThatEventsAreMatchedBy(t *testing.T) {
