@@ -85,6 +85,17 @@ func TestFullDisk_KilledLosesNothing(t *testing.T) {
 	})
 }
 
+// harbourConfiguration is configuration with retries that outlast the time for which the endpoint is down, on a machine
+// however busy.
+var harbourConfiguration = `
+egress: {allow: [127.0.0.1]}
+defaults:
+  timeout: 2s
+  circuitBreaker: {failureThreshold: 5, openDuration: 1s, maxOpenDuration: 2s}
+  retry: {delays: [100ms, 1s` + strings.Repeat(", 5s", 48) + `]}
+storage: {maxBytes: 2Gi, namespaceShare: 100%}
+`
+
 // harbourEndpoint is the one endpoint of a harbour, and of its subscription.
 const harbourEndpoint = "quay"
 
@@ -106,7 +117,9 @@ type harbour struct {
 func newHarbour(ctx context.Context, t *testing.T, disk smalldisk.Disk) *harbour {
 	t.Helper()
 	h := &harbour{receiver: newReceiver(t), accepted: map[int]bool{}}
-	h.dispatcher = newDispatcher(t, platform.DispatcherOptions{DataDir: filepath.Join(disk.Dir, "data")})
+	h.dispatcher = newDispatcher(t, platform.DispatcherOptions{
+		Config: harbourConfiguration, DataDir: filepath.Join(disk.Dir, "data"),
+	})
 	must(t, h.dispatcher.Start())
 	startOperator(t, nil)
 	namespace, token, err := posthorn.Tenant(ctx)
