@@ -27,11 +27,15 @@ import (
 type tenant struct {
 	platform         *platform.Platform
 	namespace, token string
+	// configuration is that of the tenant's dispatchers, where it is not that of all benches, and neighbours are the
+	// namespaces that they route beside its own.
+	configuration string
+	neighbours    []string
 }
 
 func newTenant(ctx context.Context, p *platform.Platform) (*tenant, error) {
 	namespace, token, err := p.Tenant(ctx)
-	return &tenant{p, namespace, token}, err
+	return &tenant{platform: p, namespace: namespace, token: token}, err
 }
 
 // newEndpoint is an endpoint of a URL, with all else as it is by default.

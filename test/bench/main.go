@@ -94,6 +94,7 @@ var benches = []bench{
 	{"parked", "resident memory with parked deliveries", benchParked},
 	{"routing", "what an event costs with many subscriptions that do not want it", benchRouting},
 	{"neighbour", "a healthy endpoint beside one that hangs", benchNeighbour},
+	{"neighbour_share", "a tenant beside one that is refused for its share", benchNeighbourShare},
 	{"start", "from the start of the process to the first delivery", benchStart},
 	{"source_memory", "resident memory with watched objects", benchSourceMemory},
 	{"source_start", "requests to the API server until many sources watch", benchSourceStart},

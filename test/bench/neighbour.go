@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/posthorn-dev/posthorn/internal/testkit/platform"
 	"github.com/posthorn-dev/posthorn/test/bench/load"
 )
 
@@ -23,7 +24,18 @@ const (
 
 // healthy is how a healthy endpoint fared.
 type healthy struct {
-	perSecond, p99 float64
+	perSecond, p50, p99 float64
+}
+
+// fared is how events fared, the first of them not counted in the latencies.
+func fared(made load.Production, got load.Receipt, arrived []int64, uncounted int) healthy {
+	var took []float64
+	for i := uncounted; i < len(made.Sent); i++ {
+		took = append(took, float64(arrived[i]-made.Sent[i])/1e6)
+	}
+	slices.Sort(took)
+	seconds := float64(got.Ended-made.Began) / 1e9
+	return healthy{float64(len(made.Sent)) / seconds, quantile(took, 0.5), quantile(took, 0.99)}
 }
 
 // neighbour posts events to the healthy endpoint, and at the same time to the hanging one when it is there.
@@ -67,17 +79,16 @@ func (s *session) neighbour(ctx context.Context, t *tenant, data string, hanging
 	if err != nil {
 		return healthy{}, err
 	}
-	took := make([]float64, events)
-	for i := range took {
-		took[i] = float64(arrived[i]-made.Sent[i]) / 1e6
-	}
-	slices.Sort(took)
-	elapsed := time.Duration(got.Ended - made.Began).Seconds()
+	return fared(made, got, arrived, 0), accounted(ctx, d)
+}
+
+// accounted returns an error unless every delivery of a dispatcher is accounted for, whether it has ended or not.
+func accounted(ctx context.Context, d *platform.Dispatcher) error {
 	m, err := d.ReadMetrics(ctx)
 	if lost := m["posthorn_unaccounted_deliveries"]; err == nil && lost != 0 {
 		err = fmt.Errorf("%v deliveries are unaccounted for", lost)
 	}
-	return healthy{events / elapsed, quantile(took, 0.99)}, err
+	return err
 }
 
 // benchNeighbour measures a healthy endpoint alone, and beside one that hangs.

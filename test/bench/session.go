@@ -4,12 +4,14 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/posthorn-dev/posthorn/internal/testkit/controlplane"
@@ -117,7 +119,8 @@ func (s *session) newDispatcher(ctx context.Context, t *tenant, data string) (*p
 		}
 	}
 	o := platform.DispatcherOptions{
-		Config: configuration, DataDir: filepath.Join(dir, "copy"), Args: []string{"--watch-namespaces", t.namespace},
+		Config: cmp.Or(t.configuration, configuration), DataDir: filepath.Join(dir, "copy"),
+		Args: []string{"--watch-namespaces", strings.Join(append([]string{t.namespace}, t.neighbours...), ",")},
 	}
 	if address := os.Getenv("BENCH_DEBUG_ADDRESS"); address != "" {
 		o.Args = append(o.Args, "--debug-address", address)

@@ -32,6 +32,7 @@ type Production struct {
 type producer struct {
 	address, path, token string
 	from, events, batch  int
+	refusable            bool
 	template             *Template
 	next                 atomic.Int64
 	refused              atomic.Int64
@@ -48,6 +49,7 @@ func RunProducer(args []string) error {
 	fs.IntVar(&p.from, "from", 0, "number of the first event")
 	fs.IntVar(&p.events, "events", 0, "how many to post")
 	fs.IntVar(&p.batch, "batch", 1, "events in a request")
+	fs.BoolVar(&p.refusable, "refusable", false, "go on after events that are refused for the share of the namespace")
 	namespace := fs.String("namespace", "", "of the tenant")
 	eventType := fs.String("type", "com.example.bench", "of the events")
 	workers := fs.Int("clients", 32, "requests at the same time")
@@ -150,6 +152,9 @@ func (p *producer) post(conn *socket, bodies [][]byte, first int) error {
 	}
 	if status != http.StatusAccepted {
 		p.refused.Add(1)
+		if p.refusable && status == http.StatusTooManyRequests {
+			return nil
+		}
 		return fmt.Errorf("post: ingest answered %d", status)
 	}
 	p.accepted.Add(int64(n))
