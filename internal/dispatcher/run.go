@@ -41,6 +41,9 @@ func Run(ctx context.Context, o RunOptions) error {
 	p.start(&p.probes, func() error { return p.healthServer.serve(p.health.handler()) })
 	p.start(&p.serving, func() error { return p.ingestServer.serve(&p.front) })
 	if err := p.open(running); err != nil {
+		if failed := context.Cause(running); failed != nil {
+			err = failed // of a part that was served already
+		}
 		return unless(ctx, err)
 	}
 	defer p.close()

@@ -67,7 +67,8 @@ func (e *engine) start() error {
 	}
 	srv.SetLoggerV2(engineLogger{e.opts.Logger}, false, false, false)
 	srv.Start()
-	if !srv.ReadyForConnections(readyTimeout) || !srv.JetStreamEnabled() {
+	// A server whose store does not start says so at once, and is never ready.
+	if !srv.JetStreamEnabled() || !srv.ReadyForConnections(readyTimeout) {
 		srv.Shutdown()
 		srv.WaitForShutdown()
 		return fmt.Errorf("start engine in %s: %w", e.opts.Dir, ErrUnavailable)

@@ -109,25 +109,37 @@ func Open(ctx context.Context, o Options) (*Log, error) {
 	return l, nil
 }
 
-// openWithRoom opens the log, and tries again while the file system has no room to do so.
+// openWithRoom opens the log. Where that fails on a file system without room, it waits for room and tries again.
 func (l *Log) openWithRoom(ctx context.Context) error {
-	for waits := false; ; waits = true {
+	for {
+		before := l.room()
 		err := l.open(ctx)
 		if err == nil {
 			return nil
 		}
 		l.disconnect()
-		short := l.room()
-		if !errors.Is(short, ErrFull) {
+		// Room may have come, or gone, while it was tried.
+		if !errors.Is(before, ErrFull) && !errors.Is(l.room(), ErrFull) {
 			return err
 		}
-		if !waits {
-			l.opts.Logger.Error("Event log cannot be opened without room, waiting for it", "error", err)
+		l.opts.Logger.Error("Event log cannot be opened without room, waiting for it", "error", err)
+		if short := l.awaitRoom(ctx); short != nil {
+			return fmt.Errorf("%w: %w", short, err)
+		}
+	}
+}
+
+// awaitRoom waits until the file system has room. It returns an error when the context ends before.
+func (l *Log) awaitRoom(ctx context.Context) error {
+	for {
+		short := l.room()
+		if !errors.Is(short, ErrFull) {
+			return nil
 		}
 		select {
 		case <-time.After(watchInterval):
 		case <-ctx.Done():
-			return fmt.Errorf("wait for room: %w: %w", short, err)
+			return fmt.Errorf("wait for room: %w", short)
 		}
 	}
 }

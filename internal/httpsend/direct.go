@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -35,6 +36,8 @@ type direct struct {
 	closed bool
 	// idle are the connections that nobody uses, by host and port; the one that was used last stands last.
 	idle map[string][]*wire
+	// waiting are the requests without a connection, by host and port, in the order in which they came.
+	waiting map[string][]chan *wire
 	// sweep closes what was idle for too long; nil while nothing is.
 	sweep *time.Timer
 }
@@ -45,7 +48,7 @@ func (d *direct) post(ctx context.Context, t *target, r *delivery.Request, deadl
 	request := *t.template
 	request.Header, request.ContentLength = t.complete(r.Header, t.static), int64(len(r.Body))
 	for {
-		w, used, err := d.take(ctx, t.address, deadline)
+		w, err := d.take(ctx, t.address, deadline)
 		if err != nil {
 			return nil, err
 		}
@@ -55,7 +58,7 @@ func (d *direct) post(ctx context.Context, t *target, r *delivery.Request, deadl
 			return answer, nil
 		}
 		w.drop()
-		if err = late(err); !used || w.written > 0 || errors.Is(err, errTimedOut) || ctx.Err() != nil {
+		if err = late(err); !w.used || w.written > 0 || errors.Is(err, errTimedOut) || ctx.Err() != nil {
 			return nil, err
 		}
 	}
@@ -95,26 +98,34 @@ func validHeader(h http.Header) bool {
 	return true
 }
 
-// take returns a connection that is the caller's until it is put back or dropped, and whether it was used before.
-func (d *direct) take(ctx context.Context, address string, deadline time.Time) (w *wire, used bool, err error) {
+// take returns a connection that is the caller's until it is put back or dropped.
+func (d *direct) take(ctx context.Context, address string, deadline time.Time) (w *wire, err error) {
 	for {
-		w := d.pop(address)
-		if w == nil {
-			break
+		if err := over(ctx, deadline); err != nil {
+			return nil, err
 		}
-		if w.begin(ctx, deadline) == nil && w.untouched() {
-			return w, true, nil
+		if w = d.pop(address); w == nil {
+			if w, err = d.connect(ctx, address, deadline); err != nil {
+				return nil, err
+			}
+		}
+		err = w.begin(ctx, deadline)
+		if err == nil && (!w.used || w.untouched()) {
+			return w, nil
 		}
 		w.drop()
+		if !w.used {
+			return nil, err
+		}
 	}
-	if w, err = d.connect(ctx, address, deadline); err != nil {
-		return nil, false, err
+}
+
+// over returns an error when the context has ended, or the deadline has passed.
+func over(ctx context.Context, deadline time.Time) error {
+	if !deadline.IsZero() && !time.Now().Before(deadline) && ctx.Err() == nil {
+		return errTimedOut
 	}
-	if err := w.begin(ctx, deadline); err != nil {
-		w.drop()
-		return nil, false, err
-	}
-	return w, false, nil
+	return ctx.Err()
 }
 
 // pop returns the idle connection that was used last; nil when there is none.
@@ -132,36 +143,88 @@ func (d *direct) pop(address string) *wire {
 	return w
 }
 
-// connect makes a connection. A dial goes on when the attempt that started it is over, for the next one to use.
+// connect makes a connection, or takes one that becomes idle before that is made. A dial goes on when nobody waits for it
+// any more, for the next request to use.
 func (d *direct) connect(ctx context.Context, address string, deadline time.Time) (*wire, error) {
 	waiting, cancel := ctx, context.CancelFunc(func() {})
 	if !deadline.IsZero() {
 		waiting, cancel = context.WithDeadline(ctx, deadline)
 	}
 	defer cancel()
-	results := make(chan dialed)
+	given := d.wait(address)
+	defer d.leave(address, given)
+	failed := make(chan error, 1)
 	d.client.background.Go(func() {
 		conn, err := d.dial(d.client.base, "tcp", address)
-		select {
-		case results <- dialed{conn, err}:
-		case <-waiting.Done():
-			if err == nil {
-				d.put(newWire(d, address, conn))
-			}
+		if err != nil {
+			failed <- err
+			return
+		}
+		if w := newWire(d, address, conn); !d.give(w, given) {
+			d.put(w)
 		}
 	})
 	select {
-	case r := <-results:
-		if r.err != nil {
-			return nil, r.err
-		}
-		return newWire(d, address, r.conn), nil
+	case w := <-given:
+		return w, nil
+	case err := <-failed:
+		return nil, err
 	case <-waiting.Done():
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
 		return nil, errTimedOut
 	}
+}
+
+// give hands a new connection to the request that had it made, and reports whether that still waits.
+func (d *direct) give(w *wire, given chan *wire) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !d.remove(w.address, given) {
+		return false
+	}
+	given <- w
+	return true
+}
+
+// wait has the next connection that becomes idle given to the caller.
+func (d *direct) wait(address string) chan *wire {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.waiting == nil {
+		d.waiting = make(map[string][]chan *wire)
+	}
+	given := make(chan *wire, 1)
+	d.waiting[address] = append(d.waiting[address], given)
+	return given
+}
+
+// leave ends wait. What was given and not taken is put back.
+func (d *direct) leave(address string, given chan *wire) {
+	d.mu.Lock()
+	d.remove(address, given)
+	d.mu.Unlock()
+	select {
+	case w := <-given:
+		d.put(w)
+	default:
+	}
+}
+
+// remove takes a request from those that wait, and reports whether it was one; d.mu is held.
+func (d *direct) remove(address string, given chan *wire) bool {
+	waiting := d.waiting[address]
+	i := slices.Index(waiting, given)
+	if i < 0 {
+		return false
+	}
+	if len(waiting) == 1 {
+		delete(d.waiting, address)
+	} else {
+		d.waiting[address] = slices.Delete(waiting, i, i+1)
+	}
+	return true
 }
 
 // put keeps a connection for the next request, or closes it.
@@ -171,10 +234,17 @@ func (d *direct) put(w *wire) {
 	}
 }
 
-// keep reports whether the connection is now kept.
+// keep reports whether the connection is now kept, or given to a request that waits for one.
 func (d *direct) keep(w *wire) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	w.used = true
+	if waiting := d.waiting[w.address]; len(waiting) > 0 {
+		first := waiting[0]
+		d.remove(w.address, first)
+		first <- w
+		return true
+	}
 	if d.closed || len(d.idle[w.address]) >= d.client.maxIdlePerHost {
 		return false
 	}

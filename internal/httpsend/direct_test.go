@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -24,6 +25,8 @@ func TestSend_TakesNoAnswerThatNobodyAskedFor(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			more, written := make(chan struct{}), make(chan struct{})
+			release := sync.OnceFunc(func() { close(more) })
+			defer release()
 			rawURL := rawServer(t, func(n int, conn net.Conn) {
 				answer := noContent
 				if n == 1 && !late {
@@ -48,7 +51,7 @@ func TestSend_TakesNoAnswerThatNobodyAskedFor(t *testing.T) {
 			})
 			c := newClient(t, httpsend.Options{})
 			wantDelivered(t, send(t, c, endpoint(t, rawURL)))
-			close(more)
+			release()
 			<-written
 			wantDelivered(t, send(t, c, endpoint(t, rawURL)))
 		})
@@ -112,6 +115,37 @@ func dialServesTheNextAttempt(t *testing.T, newClient maker) {
 	})
 }
 
+func TestSend_TakesAConnectionThatBecomesIdle(t *testing.T) {
+	eachWay(t, takesAConnectionThatBecomesIdle)
+}
+
+func takesAConnectionThatBecomesIdle(t *testing.T, newClient maker) {
+	t.Helper()
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		// The first request takes a second, and the dial of the next one hangs.
+		n := newNetwork(t, func(w http.ResponseWriter, _ *http.Request) {
+			time.Sleep(time.Second)
+			w.WriteHeader(http.StatusNoContent)
+		})
+		c := newClient(t, httpsend.Options{})
+		c.DialWith(n.connect)
+		e := endpoint(t, "http://127.0.0.1")
+		var first sync.WaitGroup
+		first.Go(func() { wantDelivered(t, send(t, c, e)) })
+		synctest.Wait()
+		n.mu.Lock()
+		n.dial[netip.MustParseAddr("127.0.0.1")] = slow(time.Hour, nil)
+		n.mu.Unlock()
+		got := send(t, c, e)
+		wantDelivered(t, got)
+		if got.Duration != 2*time.Second {
+			t.Errorf("it took %s, want 2s: one to wait, and one for the answer", got.Duration)
+		}
+		first.Wait()
+	})
+}
+
 func TestSend_ConnectionsOutliveTheirCallers(t *testing.T) {
 	eachWay(t, connectionsOutliveTheirCallers)
 }
@@ -133,11 +167,16 @@ func connectionsOutliveTheirCallers(t *testing.T, newClient maker) {
 					cancel()
 				}
 			}
-			// An attempt under a context that has ended already leaves the connections to the others, too.
+			wantDelivered(t, send(t, c, e))
+			// An attempt under a context that has ended already leaves the connections to the others.
+			before := r.connections()
 			ctx, cancel := context.WithCancel(t.Context())
 			cancel()
 			wantReason(t, c.Send(ctx, post(e)), delivery.ReasonInterrupted)
 			wantDelivered(t, send(t, c, e))
+			if n := r.connections(); n != before {
+				t.Errorf("%d connections instead of %d after an attempt that was over before it began", n, before)
+			}
 		})
 	}
 }

@@ -42,7 +42,9 @@ type wire struct {
 	probe *probe
 	// written is how many bytes of the request were written, and readable how many more may be read.
 	written, readable int64
-	idleSince         time.Time
+	// used says that others had it before: the receiver may have closed it since.
+	used      bool
+	idleSince time.Time
 	// caller ends what the connection does when it ends, until unhook is called.
 	caller context.Context //nolint:containedctx // it is the same for almost all requests
 	unhook func() bool
@@ -78,20 +80,41 @@ func (w *wire) untouched() bool { return w.probe == nil || w.probe.quiet() }
 
 // exchange writes a request and reads the answer to the end of its headers.
 func (w *wire) exchange(r *http.Request) (*http.Response, error) {
-	if err := r.Write(w.out); err != nil {
+	err := r.Write(w.out)
+	if err == nil {
+		err = w.out.Flush()
+	}
+	if err != nil {
+		if w.written == 0 {
+			return nil, err
+		}
+		// A receiver may have answered what it did not want to read.
+		answer, none := w.read(r)
+		if none != nil {
+			return nil, err
+		}
+		answer.Close = true
+		w.attach(answer)
+		return answer, nil
+	}
+	answer, err := w.read(r)
+	if err != nil {
 		return nil, err
 	}
-	if err := w.out.Flush(); err != nil {
-		return nil, err
-	}
+	w.attach(answer)
+	return answer, nil
+}
+
+// read reads an answer to the end of its headers, behind those that are not final.
+func (w *wire) read(r *http.Request) (*http.Response, error) {
 	for {
 		answer, err := http.ReadResponse(w.in, r)
 		if err != nil {
 			return nil, err
 		}
-		if answer.StatusCode >= http.StatusOK || answer.StatusCode == http.StatusSwitchingProtocols {
+		interim := answer.StatusCode >= 100 && answer.StatusCode < http.StatusOK && answer.StatusCode != http.StatusSwitchingProtocols
+		if !interim {
 			w.readable = math.MaxInt64
-			w.attach(answer)
 			return answer, nil
 		}
 	}

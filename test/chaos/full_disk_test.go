@@ -69,6 +69,7 @@ func TestFullDisk_KilledLosesNothing(t *testing.T) {
 		disk.Fill(t)
 		h.checkRefused(ctx, t)
 		h.dispatcher.Kill()
+		disk.Fill(t) // what the dispatcher gave back meanwhile
 		must(t, h.dispatcher.Start())
 		must(t, platform.Await(ctx, "it waits for room", func(context.Context) error {
 			if log := h.dispatcher.Tail(100); !strings.Contains(log, "cannot be opened without room") {

@@ -9,6 +9,7 @@ package ports
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"math/rand/v2"
 	"net"
 	"os"
@@ -65,13 +66,16 @@ func Address() (string, error) {
 
 // reserve tells whether the port is now this process's.
 func reserve(port int) (bool, error) {
-	dir := filepath.Join(os.TempDir(), fmt.Sprintf("posthorn-ports-%d", os.Getuid()))
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return false, fmt.Errorf("make directory of ports: %w", err)
+	dir, err := directory()
+	if err != nil {
+		return false, err
 	}
 	lock := flock.New(filepath.Join(dir, strconv.Itoa(port)))
 	locked, err := lock.TryLock()
-	if err != nil {
+	switch {
+	case errors.Is(err, fs.ErrPermission): // another user's
+		return false, nil
+	case err != nil:
 		return false, fmt.Errorf("lock file of port: %w", err)
 	}
 	if !locked || !unused(port) {
@@ -81,6 +85,22 @@ func reserve(port int) (bool, error) {
 	defer reserved.Unlock()
 	reserved.locks = append(reserved.locks, lock)
 	return true, nil
+}
+
+// directory holds the locks of all users, who may not remove each other's.
+func directory() (string, error) {
+	dir := filepath.Join(os.TempDir(), "posthorn-ports")
+	err := os.Mkdir(dir, 0o700)
+	switch {
+	case err == nil:
+		err = os.Chmod(dir, 0o777|os.ModeSticky) //nolint:gosec // as the directory that it is in
+	case errors.Is(err, fs.ErrExist):
+		err = nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("make directory of ports: %w", err)
+	}
+	return dir, nil
 }
 
 // unused tells whether a process could listen at the port now.
