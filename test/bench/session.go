@@ -34,8 +34,6 @@ type session struct {
 	all      []*platform.Platform
 	// crowds are the tenants with many subscriptions, by their number.
 	crowds map[int]*crowd
-	// sustained is the throughput that benchFlow found; 0 before.
-	sustained float64
 }
 
 // newSession starts the receiver.
