@@ -45,6 +45,7 @@ func TestSend_TakesNoAnswerThatNobodyAskedFor(t *testing.T) {
 				if late {
 					// The client may have closed the connection.
 					_, _ = conn.Write([]byte(failure))
+					arrived(t, conn)
 				}
 				close(written)
 				_ = readRequest(conn) // it ends with the connection
@@ -191,7 +192,7 @@ func timeoutOfOneAttemptIsNotTheNextOnes(t *testing.T, newClient maker) {
 	r := newReceiver(t, nil)
 	c := newClient(t, httpsend.Options{})
 	e := endpoint(t, r.URL)
-	e.Timeout = time.Second
+	e.Timeout = 3 * time.Second
 	wantDelivered(t, send(t, c, e))
 	time.Sleep(e.Timeout + time.Millisecond) // what was set for the first attempt is over
 	wantDelivered(t, send(t, c, endpoint(t, r.URL)))

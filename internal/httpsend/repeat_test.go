@@ -95,6 +95,7 @@ func TestSend_IdleConnectionsThatClosedAreNoFailure(t *testing.T) {
 					t.Error(err)
 				}
 				if size < 1<<10 {
+					arrived(t, conn)
 					closed <- struct{}{}
 				}
 				if _, err := io.Copy(io.Discard, conn); err != nil {
