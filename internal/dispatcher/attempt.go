@@ -132,7 +132,11 @@ func (d *Dispatcher) giveBack(t *task, due time.Time) {
 	defer d.mu.Unlock()
 	now := time.Now()
 	defer d.release(t, now)
-	if t.waiting.seq == 0 { // not stored yet, or parked by a step that is still with the flusher
+	if o := t.parked; o != nil { // by a step that is still with the flusher: the delivery waits where that puts it
+		o.stillInFlight, t.state = false, taskSettling
+		return
+	}
+	if t.waiting.seq == 0 { // not stored yet
 		t.state = taskQueued
 		d.park(t, now)
 		return

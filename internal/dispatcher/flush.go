@@ -358,6 +358,9 @@ func (d *Dispatcher) carry(event, flush uint64) {
 // place that takes; 0 for none.
 func (d *Dispatcher) replace(o *op) uint64 {
 	t, before := o.task, o.task.waiting
+	if t.parked == o {
+		t.parked = nil
+	}
 	t.sub.figures.apply(&o.record, false)
 	if o.record.First {
 		t.sub.unrecorded--

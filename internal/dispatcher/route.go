@@ -133,7 +133,11 @@ func (d *Dispatcher) park(t *task, now time.Time) {
 	}
 	s := t.stored()
 	s.InFlight = inFlight
-	d.add(&op{task: t, record: r, store: s, stillInFlight: inFlight})
+	o := &op{task: t, record: r, store: s, stillInFlight: inFlight}
+	if inFlight {
+		t.parked = o
+	}
+	d.add(o)
 }
 
 // kill ends a task without an attempt. The caller holds the mutex.

@@ -84,6 +84,8 @@ type task struct {
 	// waiting is the stored delivery that it came from, or that it was parked as while in flight;
 	// seq 0 when there is none.
 	waiting waiting
+	// parked is the step that parks it while it is in flight, for as long as that is with the flusher.
+	parked *op
 	// seq and accepted are the event's.
 	seq      uint64
 	accepted time.Time
