@@ -173,7 +173,7 @@ func (b *wireBody) Read(p []byte) (int, error) {
 	n, err := b.body.Read(p)
 	if err != nil {
 		b.err = late(err)
-		b.end(err == io.EOF) //nolint:errorlint // a reader returns the end itself
+		b.end(err == io.EOF) // a reader returns the end itself
 	}
 	return n, b.err
 }

@@ -93,7 +93,7 @@ func directory() (string, error) {
 	err := os.Mkdir(dir, 0o700)
 	switch {
 	case err == nil:
-		err = os.Chmod(dir, 0o777|os.ModeSticky) //nolint:gosec // as the directory that it is in
+		err = os.Chmod(dir, 0o777|os.ModeSticky) // as the directory that it is in
 	case errors.Is(err, fs.ErrExist):
 		err = nil
 	}
