@@ -282,7 +282,7 @@ func (d *direct) closeUnused() {
 			delete(d.idle, address)
 			continue
 		}
-		d.idle[address] = append([]*wire(nil), idle[n:]...)
+		d.idle[address] = slices.Clone(idle[n:])
 		if left := idleTimeout - now.Sub(idle[n].idleSince); next == 0 || left < next {
 			next = left
 		}

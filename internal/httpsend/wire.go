@@ -5,6 +5,7 @@ package httpsend
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -84,23 +85,15 @@ func (w *wire) exchange(r *http.Request) (*http.Response, error) {
 	if err == nil {
 		err = w.out.Flush()
 	}
-	if err != nil {
-		if w.written == 0 {
-			return nil, err
-		}
-		// A receiver may have answered what it did not want to read.
-		answer, none := w.read(r)
-		if none != nil {
-			return nil, err
-		}
-		answer.Close = true
-		w.attach(answer)
-		return answer, nil
-	}
-	answer, err := w.read(r)
-	if err != nil {
+	if err != nil && w.written == 0 {
 		return nil, err
 	}
+	// A receiver may have answered what it did not want to read.
+	answer, none := w.read(r)
+	if none != nil {
+		return nil, cmp.Or(err, none)
+	}
+	answer.Close = answer.Close || err != nil
 	w.attach(answer)
 	return answer, nil
 }
