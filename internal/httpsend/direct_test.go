@@ -79,8 +79,7 @@ func isRepeatedWhenNothingWasWritten(t *testing.T, newClient maker) {
 				t.Error(err)
 			}
 		})
-		c := newClient(t, httpsend.Options{})
-		c.DialWith(n.connect)
+		c := n.client(t, newClient)
 		for i := range 3 {
 			wantDelivered(t, send(t, c, endpoint(t, "http://127.0.0.1")))
 			synctest.Wait()
@@ -99,8 +98,7 @@ func dialServesTheNextAttempt(t *testing.T, newClient maker) {
 	synctest.Test(t, func(t *testing.T) {
 		n := newNetwork(t, noContentHandler)
 		n.dial[netip.MustParseAddr("127.0.0.1")] = slow(2*time.Second, nil)
-		c := newClient(t, httpsend.Options{})
-		c.DialWith(n.connect)
+		c := n.client(t, newClient)
 		e := endpoint(t, "http://127.0.0.1")
 		e.Timeout = time.Second
 		got := send(t, c, e)
@@ -129,8 +127,7 @@ func takesAConnectionThatBecomesIdle(t *testing.T, newClient maker) {
 			time.Sleep(time.Second)
 			w.WriteHeader(http.StatusNoContent)
 		})
-		c := newClient(t, httpsend.Options{})
-		c.DialWith(n.connect)
+		c := n.client(t, newClient)
 		e := endpoint(t, "http://127.0.0.1")
 		var first sync.WaitGroup
 		first.Go(func() { wantDelivered(t, send(t, c, e)) })

@@ -50,6 +50,14 @@ func newNetwork(t *testing.T, handler http.HandlerFunc) *network {
 	return n
 }
 
+// client makes a client that dials into the network.
+func (n *network) client(t *testing.T, newClient maker) *httpsend.Client {
+	t.Helper()
+	c := newClient(t, httpsend.Options{})
+	c.DialWith(n.connect)
+	return c
+}
+
 // connect is what DialWith takes.
 func (n *network) connect(ctx context.Context, addr netip.AddrPort) (net.Conn, error) {
 	n.mu.Lock()
@@ -123,8 +131,7 @@ func serviceConnectionsLive60Seconds(t *testing.T, newClient maker) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		n := newNetwork(t, noContentHandler)
-		c := newClient(t, httpsend.Options{})
-		c.DialWith(n.connect)
+		c := n.client(t, newClient)
 		e := endpoint(t, "http://billing.team-a.svc")
 		e.ServiceIP = netip.MustParseAddr("10.96.0.7")
 		for range 15 {
@@ -156,8 +163,7 @@ func otherConnectionsLiveWhileTheyAreUsed(t *testing.T, newClient maker) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		n := newNetwork(t, noContentHandler)
-		c := newClient(t, httpsend.Options{})
-		c.DialWith(n.connect)
+		c := n.client(t, newClient)
 		e := endpoint(t, "http://127.0.0.1")
 		for range 20 {
 			wantDelivered(t, send(t, c, e))
@@ -232,8 +238,7 @@ func dialThatHangsEndsByItself(t *testing.T, newClient maker) {
 			ended <- time.Now()
 			return ctx.Err()
 		}
-		c := newClient(t, httpsend.Options{})
-		c.DialWith(n.connect)
+		c := n.client(t, newClient)
 		e := endpoint(t, "http://127.0.0.1")
 		e.Timeout = time.Minute
 		start := time.Now()
@@ -252,8 +257,7 @@ func TestForget_ClosesWhatNobodyElseUses(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		n := newNetwork(t, noContentHandler)
-		c := newClient(t, httpsend.Options{})
-		c.DialWith(n.connect)
+		c := n.client(t, newClient)
 		one, two := endpoint(t, "http://127.0.0.1/one"), endpoint(t, "http://127.0.0.1/two")
 		two.Name.Name = "two"
 		wantDelivered(t, send(t, c, one))
